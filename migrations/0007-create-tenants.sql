@@ -1,0 +1,5 @@
+CREATE TABLE IF NOT EXISTS tenants (
+  name VARCHAR(63) NOT NULL PRIMARY KEY,
+  key_id CHAR(32) NULL,
+  created_at DATETIME(3) NOT NULL
+) ENGINE = InnoDB;

@@ -1,0 +1,200 @@
+/**
+ * The check engine. Observing never judges: `observe` gathers facts under a deadline, then the first matching outcome
+ * speaks, and every `fail` names its cure. One check failing never stops an independent one (they run side by side).
+ * Secrets never reach a finding: outcomes get what was seen, not what was typed.
+ */
+import { messageOf } from '../../lib/errors/app-error.ts'
+
+/** `info` is shown and never asks for anything; `warn` needs "continue anyway"; `skip` = not reached. */
+export type Verdict = 'pass' | 'info' | 'warn' | 'fail' | 'skip'
+
+export interface Finding {
+  /** `kms.slot-present`: step id, then the check. */
+  readonly id: string
+  readonly title: string
+  readonly verdict: Verdict
+  /** What was seen, in plain words. */
+  readonly say: string
+  /** The next thing to do; every fail has one. */
+  readonly cure?: string
+  /** Where the administrator's guide treats it, e.g. "Guide: step 11, item 13". */
+  readonly guide?: string
+  /** The answer that this is about, for the message beside the field. */
+  readonly field?: string
+  /** One click that puts right answers in: label of the button, and the values by field name. */
+  readonly offer?: Offer
+  readonly ms: number
+}
+
+export interface Offer {
+  readonly label: string
+  readonly values: Readonly<Record<string, string>>
+}
+
+type Says<Seen, T> = T | ((seen: Seen) => T)
+
+export interface Outcome<Seen> {
+  readonly verdict: Verdict
+  /** Absent on the last outcome, and only there. */
+  readonly when?: (seen: Seen) => boolean
+  readonly say: Says<Seen, string>
+  readonly fix?: Says<Seen, string>
+  readonly field?: Says<Seen, string>
+  readonly guide?: string
+  readonly offer?: Says<Seen, Offer | undefined>
+}
+
+/** One row of a ladder: judged from the same observation as its neighbours. */
+export interface Rung<Seen> {
+  readonly id: string
+  readonly title: string
+  readonly outcomes: readonly Outcome<Seen>[]
+  /** A failed rung leaves those after it `skip`, unless this is true for them. */
+  readonly independent?: boolean
+}
+
+export interface CheckWatcher {
+  finding?: (finding: Finding) => void
+  /** Named within 1 s: "waiting for C_Login since 1.0 s". */
+  waiting?: (id: string, what: string, ms: number) => void
+}
+
+/** What a check may ask of its surroundings; secrets kept from an earlier visit are already in the answers. */
+export interface CheckSurroundings {
+  readonly stateDir: string
+  readonly install: string
+  /** Answers of the steps before this one, by step id; no secrets. */
+  readonly earlier: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
+  /** Tells what is being waited for right now. */
+  readonly progress: (what: string) => void
+  /** Capabilities by name that the wizard gives (the database pool after step 2, the KMS client after step 3). */
+  readonly services: SurroundingServices
+}
+
+/** Filled by server/install; a check that needs one that is absent reports `skip`. */
+export interface SurroundingServices {
+  readonly database?: import('mysql2/promise').Pool
+}
+
+export interface Check<Answers> {
+  /** Ids of the findings it can give, for the test that matches ids. */
+  readonly ids: readonly string[]
+  readonly run: (answers: Answers, around: CheckSurroundings, watch: CheckWatcher) => Promise<Finding[]>
+}
+
+interface CheckSpec<Answers, Seen> {
+  readonly id: string
+  readonly title: string
+  /** Milliseconds; the verdict comes by then (TCP peers <= 10 s). May depend on the answers (Luna 30 s, DPoD 60 s). */
+  readonly deadlineMs: number | ((answers: Answers) => number)
+  readonly observe: (answers: Answers, around: CheckSurroundings, signal: AbortSignal) => Promise<Seen>
+  /** Says what to do when observing itself throws or times out. */
+  readonly fix: string
+  readonly field?: string
+  readonly outcomes: readonly Outcome<Seen>[]
+}
+
+export function defineCheck<Answers, Seen>(spec: CheckSpec<Answers, Seen>): Check<Answers> {
+  return defineLadder({ ...spec, rungs: [{ id: spec.id, title: spec.title, outcomes: spec.outcomes }] })
+}
+
+/** One observation, several findings in order: the HSM's diagnosis ladder. */
+export function defineLadder<Answers, Seen>(
+  spec: Omit<CheckSpec<Answers, Seen>, 'outcomes'> & { readonly rungs: readonly Rung<Seen>[] }
+): Check<Answers> {
+  return {
+    ids: spec.rungs.map((rung) => rung.id),
+    run: async (answers, around, watch) => {
+      const started = performance.now()
+      const elapsed = () => Math.round(performance.now() - started)
+      let what = spec.title
+      const ticker = setInterval(() => watch.waiting?.(spec.id, what, elapsed()), 500)
+      const progress = (now: string) => {
+        what = now
+      }
+      const deadlineMs = typeof spec.deadlineMs === 'function' ? spec.deadlineMs(answers) : spec.deadlineMs
+      try {
+        const seen = await withDeadline(deadlineMs, (signal) => spec.observe(answers, { ...around, progress }, signal))
+        return judgeLadder(spec.rungs, seen, elapsed(), watch)
+      } catch (thrown) {
+        const late = thrown instanceof DeadlineError
+        const finding: Finding = {
+          id: spec.rungs[0]?.id ?? spec.id,
+          title: spec.rungs[0]?.title ?? spec.title,
+          verdict: 'fail',
+          say: late ? `No answer within ${deadlineMs / 1000} s (waiting for: ${what}).` : messageOf(thrown),
+          cure: spec.fix,
+          ...(spec.field === undefined ? {} : { field: spec.field }),
+          ms: elapsed()
+        }
+        watch.finding?.(finding)
+        return [finding]
+      } finally {
+        clearInterval(ticker)
+      }
+    }
+  }
+}
+
+/** Runs independent checks side by side; findings come in the order of the list. */
+export async function runChecks<Answers>(
+  checks: readonly Check<Answers>[],
+  answers: Answers,
+  around: CheckSurroundings,
+  watch: CheckWatcher = {}
+): Promise<Finding[]> {
+  return (await Promise.all(checks.map((check) => check.run(answers, around, watch)))).flat()
+}
+
+function judgeLadder<Seen>(rungs: readonly Rung<Seen>[], seen: Seen, ms: number, watch: CheckWatcher): Finding[] {
+  let failed = false
+  return rungs.map((rung) => {
+    const skipped: Finding = { id: rung.id, title: rung.title, verdict: 'skip', say: 'Not reached.', ms: 0 }
+    const finding = failed && !rung.independent ? skipped : judge(rung, seen, ms)
+    failed ||= finding.verdict === 'fail'
+    watch.finding?.(finding)
+    return finding
+  })
+}
+
+function judge<Seen>(rung: Rung<Seen>, seen: Seen, ms: number): Finding {
+  const outcome = rung.outcomes.find((candidate) => candidate.when === undefined || candidate.when(seen))
+  if (outcome === undefined) throw new Error(`${rung.id}: the last outcome must have no condition`)
+  const cure = outcome.fix === undefined ? undefined : said(outcome.fix, seen)
+  const field = outcome.field === undefined ? undefined : said(outcome.field, seen)
+  const offer = outcome.offer === undefined ? undefined : said(outcome.offer, seen)
+  return {
+    id: rung.id,
+    title: rung.title,
+    verdict: outcome.verdict,
+    say: said(outcome.say, seen),
+    ...(cure === undefined ? {} : { cure }),
+    ...(field === undefined ? {} : { field }),
+    ...(outcome.guide === undefined ? {} : { guide: outcome.guide }),
+    ...(offer === undefined ? {} : { offer }),
+    ms
+  }
+}
+
+function said<Seen, T>(words: Says<Seen, T>, seen: Seen): T {
+  return typeof words === 'function' ? (words as (seen: Seen) => T)(seen) : words
+}
+
+class DeadlineError extends Error {}
+
+async function withDeadline<T>(ms: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const abort = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      abort.abort()
+      reject(new DeadlineError())
+    }, ms)
+  })
+  try {
+    return await Promise.race([work(abort.signal), late])
+  } finally {
+    clearTimeout(timer)
+    abort.abort()
+  }
+}

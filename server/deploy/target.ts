@@ -1,0 +1,37 @@
+/** Where services run. `process` is the default; systemd, Compose and Kubernetes are other targets behind the same port. */
+import type { ServiceName } from '../../services/catalog.ts'
+
+/** What is wanted of one service; configuration is the service's own schema's input (services/catalog.ts). */
+export interface ServicePlan {
+  readonly name: ServiceName
+  /** Written to a 0600 file; secrets in it are paths of credential files. */
+  readonly config: unknown
+}
+
+export type ServiceState = 'starting' | 'ready' | 'unhealthy' | 'backing-off' | 'latched' | 'stopped'
+
+export interface ServiceStatus {
+  readonly name: ServiceName
+  readonly state: ServiceState
+  readonly pid: number | null
+  /** https://host:port as other machines reach it. */
+  readonly address: string
+  readonly since: string
+  readonly restarts: number
+  /** In plain words: why it is not ready, or "sealed: PIN rejected". */
+  readonly detail: string
+}
+
+export interface DeployTarget {
+  /**
+   * Brings one service to the wanted configuration and waits until it is ready. Idempotent: a running one with the same
+   * configuration is adopted, another configuration restarts it.
+   * @throws AppError deploy-failed with the last log lines, pin-rejected when it latched
+   */
+  readonly deploy: (plan: ServicePlan, report: (phase: string) => void) => Promise<ServiceStatus>
+  readonly status: () => Promise<readonly ServiceStatus[]>
+  /** Takes up supervision of what an earlier wizard left running, and starts what should run and does not. */
+  readonly resume: () => Promise<void>
+  /** Stops all, each within 10 s. */
+  readonly stop: () => Promise<void>
+}

@@ -1,0 +1,116 @@
+/**
+ * Hides a step's answer type behind closures, so that the list of steps is one list and nothing is cast: `parse` turns
+ * raw input into a Submission that knows how to check and apply itself.
+ */
+import { type CheckSurroundings, type CheckWatcher, type Finding, runChecks } from '../checks/check.ts'
+import type { ApplyContext } from './apply-context.ts'
+import type { ApplyResult, FieldView, Step, StepId } from './step.ts'
+
+export type FieldValue = string | number | boolean | readonly string[]
+
+/** Answers that passed the schema, ready to be checked, kept and applied. */
+export interface Submission {
+  /** Without secrets; what pages, exports and logs may show. */
+  readonly values: Readonly<Record<string, FieldValue>>
+  /** What is kept of the secrets (see Step.keep), by field. */
+  readonly keepSecrets: () => Promise<Readonly<Record<string, string>>>
+  readonly check: (around: CheckSurroundings, watch?: CheckWatcher) => Promise<Finding[]>
+  readonly apply: (context: ApplyContext) => Promise<ApplyResult>
+  readonly plan: readonly string[]
+}
+
+export type Parsed =
+  | { readonly ok: true; readonly submission: Submission }
+  | { readonly ok: false; readonly fields: Readonly<Record<string, string>> }
+
+export interface DefinedStep {
+  readonly id: StepId
+  readonly title: string
+  readonly heading: string
+  readonly intro: string
+  readonly fields: Readonly<Record<string, FieldView>>
+  readonly checkIds: readonly string[]
+  readonly makesStale: readonly StepId[]
+  readonly secretsBoundTo: readonly string[]
+  readonly deploys: boolean
+  /** `raw` holds field names only (no csrf token, no revision). Unknown and repeated fields are refused by name. */
+  readonly parse: (raw: Readonly<Record<string, unknown>>) => Parsed
+  /** JSON Schema of the answers, for scripts. */
+  readonly planFor: (values: Readonly<Record<string, unknown>>) => readonly string[]
+}
+
+export function defineStep<Id extends StepId, Answers extends object>(step: Step<Id, Answers>): DefinedStep {
+  const views: Readonly<Record<string, FieldView>> = step.fields
+  const planOf = (answers: Partial<Answers>) => step.plan(answers)
+  return {
+    id: step.id,
+    title: step.title,
+    heading: step.heading ?? step.title,
+    intro: step.intro,
+    fields: views,
+    checkIds: step.checks.flatMap((check) => check.ids),
+    makesStale: step.makesStale,
+    secretsBoundTo: step.secretsBoundTo ?? [],
+    deploys: step.apply !== undefined,
+    planFor: (values) => {
+      const parsed = step.answers.safeParse(asked(views, values))
+      return planOf(parsed.success ? parsed.data : {})
+    },
+    parse: (raw) => {
+      const parsed = step.answers.safeParse(asked(views, raw))
+      if (!parsed.success) return { ok: false, fields: messages(parsed.error.issues, views) }
+      const answers = parsed.data
+      const shown: Record<string, FieldValue> = {}
+      for (const [name, value] of Object.entries(answers)) {
+        if (value !== undefined && value !== null && !views[name]?.secret) shown[name] = value as FieldValue
+      }
+      const submission: Submission = {
+        values: shown,
+        keepSecrets: () => (step.keep === undefined ? Promise.resolve(secretsOf(answers, views)) : step.keep(answers)),
+        check: (around, watch) => runChecks(step.checks, answers, around, watch),
+        apply: (context) => (step.apply === undefined ? Promise.resolve({}) : step.apply(answers, context)),
+        plan: planOf(answers)
+      }
+      return { ok: true, submission }
+    }
+  }
+}
+
+/** Leaves out fields that are not asked for (onlyWhen), and empty optional ones, so that schemas stay simple. */
+function asked(views: Readonly<Record<string, FieldView>>, raw: Readonly<Record<string, unknown>>): unknown {
+  const kept = Object.entries(raw).filter(([name, value]) => {
+    const view = views[name]
+    if (view === undefined) return true
+    const condition = view.onlyWhen
+    if (condition !== undefined && !condition.is.includes(String(raw[condition.field] ?? ''))) return false
+    return !(view.optional === true && value === '')
+  })
+  return Object.fromEntries(kept.map(([name, value]) => [name, typeof value === 'string' ? value.trim() : value]))
+}
+
+function secretsOf(answers: object, views: Readonly<Record<string, FieldView>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(answers).filter(([name, value]) => views[name]?.secret && typeof value === 'string' && value !== '')
+  )
+}
+
+interface Issue {
+  readonly code?: string
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+  readonly keys?: readonly string[]
+}
+
+/** One message a field, by name; unknown fields are named too, form-level problems stand under `_`. */
+function messages(issues: readonly Issue[], views: Readonly<Record<string, FieldView>>): Record<string, string> {
+  const byField: Record<string, string> = {}
+  for (const issue of issues) {
+    if (issue.code === 'unrecognized_keys') {
+      for (const key of issue.keys ?? []) byField[key] ??= `There is no field named ${key} in this step.`
+      continue
+    }
+    const name = issue.path.length === 0 ? '_' : String(issue.path[0])
+    byField[name] ??= views[name] === undefined && name !== '_' ? `${name}: ${issue.message}` : issue.message
+  }
+  return byField
+}
