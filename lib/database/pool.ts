@@ -1,0 +1,88 @@
+/** The one way to MySQL: TLS rules, UTC, utf8mb4, and drivers' hazards closed (LOCAL INFILE, several statements). */
+import { isIP } from 'node:net'
+import mysql, { type Pool, type PoolConnection } from 'mysql2/promise'
+import { AppError, messageOf } from '../errors/app-error.ts'
+
+export interface DatabaseConnection {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  /** Absent: no schema is selected. */
+  readonly database?: string | undefined
+  /** PEM of the CA; present = TLS, and the server's name is verified. `system` = the system's roots. */
+  readonly tlsCa?: string | undefined
+}
+
+/** Options for mysql2, also for single connections (the live checks). */
+export function connectionOptions(connection: DatabaseConnection): mysql.PoolOptions {
+  const { tlsCa } = connection
+  return {
+    host: connection.host,
+    port: connection.port,
+    user: connection.user,
+    password: connection.password,
+    ...(connection.database === undefined ? {} : { database: connection.database }),
+    ...(tlsCa === undefined ? {} : { ssl: tlsOptions(connection.host, tlsCa) }),
+    connectTimeout: 5000,
+    charset: 'utf8mb4_bin',
+    timezone: 'Z',
+    dateStrings: true,
+    supportBigNumbers: true,
+    // A rogue server may ask for files (LOAD DATA LOCAL): never offered.
+    flags: ['-LOCAL_FILES']
+  }
+}
+
+function tlsOptions(host: string, ca: string): mysql.SslOptions {
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+    // mysql2 checks "localhost" instead of an IP address: for those the caller checks the peer's certificate itself.
+    verifyIdentity: isIP(host) === 0,
+    ...(ca === 'system' ? {} : { ca })
+  }
+}
+
+export function openPool(connection: DatabaseConnection, size = 8): Pool {
+  return mysql.createPool({
+    ...connectionOptions(connection),
+    connectionLimit: size,
+    maxIdle: 2,
+    idleTimeout: 30_000,
+    enableKeepAlive: true
+  })
+}
+
+/** Commits what `work` did, or nothing. Rolls back and rethrows on any error. */
+export async function withTransaction<T>(pool: Pool, work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+  const connection = await pool.getConnection()
+  try {
+    await connection.beginTransaction()
+    const result = await work(connection)
+    await connection.commit()
+    return result
+  } catch (thrown) {
+    await connection.rollback().catch(() => connection.destroy())
+    throw thrown
+  } finally {
+    connection.release()
+  }
+}
+
+/** Now, for DATETIME(3) columns (UTC). */
+export function utcNow(at: Date = new Date()): string {
+  return at.toISOString().slice(0, 23).replace('T', ' ')
+}
+
+const lostConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'PROTOCOL_CONNECTION_LOST'])
+
+/** Lost connections become database-unavailable; everything else stays what it was. */
+export function asDatabaseError(thrown: unknown): unknown {
+  if (thrown instanceof Error && 'code' in thrown && lostConnection.has(String(thrown.code))) {
+    return new AppError('database-unavailable', `The database cannot be reached (${messageOf(thrown)}).`, {
+      cause: thrown
+    })
+  }
+  return thrown
+}

@@ -1,0 +1,93 @@
+/** RFC 9457 problem documents for services: one table from our closed codes to status and title. */
+import { randomUUID } from 'node:crypto'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { AppError, type ErrorCode } from '../errors/app-error.ts'
+
+export interface ProblemRow {
+  readonly status: number
+  readonly title: string
+  /** False: the detail stays in the log, the caller gets an id to quote. */
+  readonly showDetail: boolean
+}
+
+export const problemTable: Readonly<Record<ErrorCode, ProblemRow>> = {
+  'invalid-input': { status: 422, title: 'The request is not valid', showDetail: true },
+  unauthenticated: { status: 401, title: 'Not signed in', showDetail: true },
+  forbidden: { status: 403, title: 'Not allowed', showDetail: true },
+  'not-found': { status: 404, title: 'Not found', showDetail: true },
+  conflict: { status: 409, title: 'Conflict', showDetail: true },
+  'out-of-order': { status: 409, title: 'Out of order', showDetail: true },
+  'check-failed': { status: 422, title: 'A check failed', showDetail: true },
+  'pin-rejected': { status: 422, title: 'The password was rejected by the token', showDetail: true },
+  'key-store-unavailable': { status: 503, title: 'The key store is not available', showDetail: true },
+  'database-unavailable': { status: 503, title: 'The database is not available', showDetail: true },
+  'broker-unavailable': { status: 503, title: 'The broker is not available', showDetail: true },
+  'service-unavailable': { status: 503, title: 'A service is not available', showDetail: true },
+  'deadline-exceeded': { status: 504, title: 'No answer in time', showDetail: true },
+  'deploy-failed': { status: 500, title: 'The deployment failed', showDetail: true },
+  locked: { status: 410, title: 'Setup is locked', showDetail: true },
+  internal: { status: 500, title: 'Something went wrong on our side', showDetail: false }
+}
+
+export interface Problem {
+  readonly type: string
+  readonly status: number
+  readonly title: string
+  readonly detail: string
+  readonly instance: string
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[]
+  readonly cure?: string
+}
+
+/** What a caller may know of anything thrown; Fastify's own 4xx (body too large, malformed JSON) keep their status. */
+export function problemOf(thrown: unknown, requestId: string): Problem {
+  const instance = `urn:request:${requestId}`
+  if (thrown instanceof AppError) {
+    const row = problemTable[thrown.code]
+    return {
+      type: `/help/errors#${thrown.code}`,
+      status: row.status,
+      title: row.title,
+      detail: row.showDetail ? thrown.message : `Quote ${requestId} when you ask for help.`,
+      instance,
+      ...(thrown.fields === undefined
+        ? {}
+        : { errors: Object.entries(thrown.fields).map(([name, detail]) => ({ pointer: `/${name}`, detail })) }),
+      ...(thrown.cure === undefined ? {} : { cure: thrown.cure })
+    }
+  }
+  const status = statusOf(thrown)
+  if (status >= 400 && status < 500) {
+    return { type: 'about:blank', status, title: 'The request is not valid', detail: messageFor(status), instance }
+  }
+  return {
+    type: '/help/errors#internal',
+    status: 500,
+    title: problemTable.internal.title,
+    detail: `Quote ${requestId} when you ask for help.`,
+    instance
+  }
+}
+
+function statusOf(thrown: unknown): number {
+  return thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : 500
+}
+
+function messageFor(status: number): string {
+  if (status === 413) return 'The request body is too large.'
+  if (status === 415) return 'Send application/json.'
+  if (status === 429) return 'Too many requests; wait a little.'
+  return 'The request could not be read.'
+}
+
+/** Fastify's error handler of every service. Unknown errors are logged whole and answered plainly. */
+export function answerProblem(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(error, request.id)
+  if (problem.status >= 500) request.log.error({ err: error }, problem.title)
+  if (problem.status === 503) reply.header('retry-after', '2')
+  reply.code(problem.status).type('application/problem+json').send(problem)
+}
+
+export function newRequestId(): string {
+  return randomUUID()
+}

@@ -1,0 +1,27 @@
+/** Who calls: the role in a verified client certificate (URI SAN urn:keyscaler:service:<name>). */
+import { TLSSocket } from 'node:tls'
+import type { FastifyRequest } from 'fastify'
+import { AppError } from '../errors/app-error.ts'
+import { serviceRoleOf } from '../x509/service-role.ts'
+
+export const roles = ['wizard', 'kms', 'dae', 'mqs', 'cp'] as const
+export type Role = (typeof roles)[number]
+
+/** Null when the caller showed no certificate of the internal CA. */
+export function roleOf(request: FastifyRequest): Role | null {
+  const { socket } = request.raw
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return null
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return null
+  const role = serviceRoleOf(certificate)
+  return roles.find((known) => known === role) ?? null
+}
+
+/** preHandler: 401 without a certificate, 403 with another role. */
+export function requireRole(...allowed: readonly Role[]): (request: FastifyRequest) => Promise<void> {
+  return async (request) => {
+    const role = roleOf(request)
+    if (role === null) throw new AppError('unauthenticated', 'Show a client certificate of the internal CA.')
+    if (!allowed.includes(role)) throw new AppError('forbidden', `The role ${role} may not do this.`)
+  }
+}
