@@ -1,0 +1,179 @@
+/**
+ * What a page is given. server/web fills these and nothing else reaches a template, so a page shows what stands here and
+ * no more: no secret has a place in it except `showOnce`. Templates (views/) know no request, no database and no step code.
+ */
+import type { Finding, Verdict } from '../checks/check.ts'
+import type { FieldView, StepId } from '../steps/step.ts'
+import type { Section } from './field-sections.ts'
+
+/** In the footer of every page: Powered by (name, version, build). */
+export interface Product {
+  readonly name: string
+  readonly version: string
+  readonly build: string
+  readonly copyright: string
+  readonly vendor: { readonly text: string; readonly href: string }
+}
+
+/** Every page outside the steps takes at least this (the help pages take no more). */
+export interface Page {
+  readonly product: Product
+}
+
+/** `attention` = was done, and an earlier answer has changed since. */
+export interface StepLink {
+  readonly id: StepId
+  readonly number: number
+  readonly title: string
+  readonly state: 'done' | 'current' | 'later' | 'attention'
+  /** Present where the administrator may go back to it. */
+  readonly href?: string
+}
+
+/** A field of a step as it stands now. A secret's `value` is always empty; a checkbox's is 'on' or ''. */
+export interface FieldModel extends Omit<FieldView, 'initial' | 'prefillFrom'> {
+  readonly name: string
+  readonly value: string
+  /** A secret is kept from before: "Saved. Leave empty to keep it." */
+  readonly saved?: boolean
+  readonly error?: string
+}
+
+export interface Note {
+  readonly kind: 'note' | 'warning'
+  readonly text: string
+  readonly link?: { readonly href: string; readonly text: string }
+}
+
+/** views/steps/<id>.eta. */
+export interface SetupPage extends Page {
+  readonly steps: readonly StepLink[]
+  readonly step: {
+    readonly id: StepId
+    readonly number: number
+    readonly title: string
+    readonly heading: string
+    readonly intro: string
+    /** Where "Back" goes; absent on the first step. */
+    readonly back?: string
+  }
+  /** sectionsOf(fields). */
+  readonly sections: readonly Section[]
+  /** The summary "There is a problem"; same words as beside the field. */
+  readonly errors: readonly { readonly field?: string; readonly text: string }[]
+  readonly findings: readonly Finding[]
+  /** Only warnings stand in the way: the page offers the tick `_continue` = yes. */
+  readonly canContinueAnyway: boolean
+  /** The tick as it came in. */
+  readonly continueAnyway?: boolean
+  /** "What Next will do", a line an effect. */
+  readonly plan: readonly string[]
+  readonly notes: readonly Note[]
+  /** One line at the top: "Setup resumes here.", "Another tab has changed this step." */
+  readonly notice?: string
+  readonly showOnce: readonly { readonly label: string; readonly value: string; readonly secret?: boolean }[]
+  readonly csrf: string
+  readonly revision: number
+  readonly welcome?: WelcomePanel
+  readonly kms?: KmsPanel
+  readonly kafkaIsMock?: boolean
+  readonly complete?: CompleteModel
+}
+
+/** "This server": the guide's minimum against what was found, as information. */
+export interface WelcomePanel {
+  readonly host: readonly {
+    readonly what: string
+    readonly minimum: string
+    readonly found: string
+    readonly verdict: Verdict
+  }[]
+  /** Where to go on when setup was begun before. */
+  readonly resume?: { readonly href: string; readonly title: string; readonly number: number }
+}
+
+export interface KmsPanel {
+  /** The guide's eight prerequisites. */
+  readonly beforeYouBegin: readonly {
+    readonly text: string
+    readonly state: 'seen' | 'not visible from here' | 'missing'
+    readonly command?: string
+  }[]
+  readonly partitions: readonly Partition[]
+  /** Why none are listed, in plain words ("The library … could not be loaded."). */
+  readonly partitionsProblem?: string
+  /** Absent where the token is not known yet. */
+  readonly failedLogins?: { readonly known: number; readonly atMost: number }
+}
+
+export interface Partition {
+  readonly slot: number
+  readonly label: string
+  readonly serial: string
+  readonly model: string
+  readonly firmware: string
+  /** "ready", "not initialized", "Crypto Officer locked" … */
+  readonly state: string
+}
+
+export interface CompleteModel {
+  readonly verdict: { readonly ok: boolean; readonly text: string }
+  readonly services: readonly {
+    readonly title: string
+    readonly address: string
+    readonly state: string
+    readonly ok: boolean
+    readonly lastCheck: string
+  }[]
+  readonly hsm: {
+    /** False for NSS: the page says "not HSM-protected". */
+    readonly hsmProtected: boolean
+    readonly label: string
+    readonly serial: string
+    readonly slot: string
+    readonly fipsMode: 'on' | 'off' | 'unknown'
+    readonly masterKeyId: string
+    /** "decrypted after restart at …"; absent = not proved yet. */
+    readonly decryptedAfterRestart?: string
+  }
+  readonly caFingerprint: string
+  /** A copyable command that enrols the first device. */
+  readonly enrolCommand: string
+  readonly controlPanel: string
+  readonly stillToDo: readonly string[]
+  /** Downloads, where the server has them. */
+  readonly answersFile?: string
+  readonly record?: string
+}
+
+/** views/code.eta: the one-time setup code, also after `keyscaler unlock`. */
+export interface CodePage extends Page {
+  readonly csrf: string
+  /** Path of the 0600 file that holds the code. */
+  readonly codeFile: string
+  readonly error?: string
+}
+
+/** views/finished.eta: the setup routes are gone. `complete` only for the session that finished it. */
+export interface FinishedPage extends Page {
+  readonly controlPanel?: string
+  readonly complete?: CompleteModel
+}
+
+/** views/error.eta. */
+export interface ErrorPage extends Page {
+  readonly status: number
+  readonly title: string
+  readonly detail: string
+  readonly cure?: string
+  readonly requestId: string
+  readonly back?: { readonly href: string; readonly text: string }
+}
+
+/** One line of the application/x-ndjson answer to Test and Next, as public/wizard.js reads it. */
+export type StreamLine =
+  | { readonly type: 'finding'; readonly finding: Finding }
+  | { readonly type: 'waiting'; readonly id: string; readonly what: string; readonly ms: number }
+  | { readonly type: 'phase'; readonly text: string }
+  | { readonly type: 'done'; readonly location: string }
+  | { readonly type: 'page'; readonly html: string }
