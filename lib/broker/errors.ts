@@ -1,0 +1,40 @@
+/** kafkajs's errors as ours. Their texts hold addresses and codes of the peer, never what was typed as a password. */
+import { AppError, type ErrorCode, messageOf } from '../errors/app-error.ts'
+
+/** By the protocol's error names (KafkaJSProtocolError.type). */
+const byType: Readonly<Record<string, ErrorCode>> = {
+  TOPIC_AUTHORIZATION_FAILED: 'forbidden',
+  GROUP_AUTHORIZATION_FAILED: 'forbidden',
+  CLUSTER_AUTHORIZATION_FAILED: 'forbidden',
+  SASL_AUTHENTICATION_FAILED: 'unauthenticated',
+  TOPIC_ALREADY_EXISTS: 'conflict',
+  UNKNOWN_TOPIC_OR_PARTITION: 'not-found',
+  INVALID_REPLICATION_FACTOR: 'invalid-input',
+  INVALID_PARTITIONS: 'invalid-input',
+  INVALID_TOPIC_EXCEPTION: 'invalid-input',
+  POLICY_VIOLATION: 'invalid-input',
+  RECORD_TOO_LARGE: 'invalid-input',
+  MESSAGE_TOO_LARGE: 'invalid-input'
+}
+
+export function brokerError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown
+  const inner = innermost(thrown)
+  if (isNamed(inner, 'KafkaJSSASLAuthenticationError')) {
+    return new AppError('unauthenticated', 'The broker refused the user name or password.', { cause: thrown })
+  }
+  const type = inner instanceof Error && 'type' in inner ? String(inner.type) : ''
+  const code = byType[type] ?? 'broker-unavailable'
+  return new AppError(code, messageOf(inner).slice(0, 300), { cause: thrown })
+}
+
+/** kafkajs wraps: KafkaJSAggregateError.errors, then .cause (retries exceeded), then the protocol's error. */
+function innermost(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown
+  if ('errors' in thrown && Array.isArray(thrown.errors) && thrown.errors.length > 0) return innermost(thrown.errors[0])
+  return thrown.cause instanceof Error && !('type' in thrown) ? innermost(thrown.cause) : thrown
+}
+
+function isNamed(thrown: unknown, name: string): boolean {
+  return thrown instanceof Error && thrown.name === name
+}

@@ -1,0 +1,33 @@
+/** What the account step asks. */
+import { z } from 'zod'
+import { missing, text } from '../answer-fields.ts'
+import { isPasswordHash, passwordProblem } from './password.ts'
+
+const fields = z.strictObject({
+  tenant: text('Account Name').regex(/^[A-Za-z0-9-]{3,63}$/, 'Account Name must be 3–63 letters, digits or hyphens.'),
+  fullName: text('Full Name')
+    .max(100, 'Full Name must have at most 100 characters.')
+    .regex(/^[^\p{C}<>]*$/u, 'Full Name must be letters, spaces and usual signs.'),
+  // Lower case, so that one person cannot have two accounts; CP lowers what is typed at login.
+  email: text('E-mail')
+    .max(254, 'E-mail must have at most 254 characters.')
+    .toLowerCase()
+    .pipe(z.email('E-mail must be an e-mail address.')),
+  password: text('Password').max(1024, 'Password must have 12–128 characters.'),
+  // Absent beside a password that was kept from an earlier visit.
+  passwordAgain: z.string('Password (again) must be given once, as text.').default('')
+})
+
+export type AccountAnswers = z.infer<typeof fields>
+
+export const accountAnswers: z.ZodType<AccountAnswers> = fields.check((context) => {
+  const { email, password, passwordAgain } = context.value
+  const say = (path: string, message: string) =>
+    context.issues.push({ code: 'custom', path: [path], message, input: undefined })
+  // What was kept from an earlier visit is the hash, which had passed before it was made.
+  if (isPasswordHash(password)) return
+  const problem = passwordProblem(password, email)
+  if (problem !== null) say('password', problem)
+  if (passwordAgain !== password)
+    say('passwordAgain', passwordAgain === '' ? missing('Password (again)') : 'The passwords do not match.')
+})

@@ -1,0 +1,30 @@
+/** Step 6: the licence, a signed statement of who may manage how many devices until when. */
+import { z } from 'zod'
+import { text } from '../answer-fields.ts'
+import { defineStep } from '../define-step.ts'
+
+const answers = z.strictObject({
+  license: text('License')
+    .max(65_536, 'License must be at most 64 kB.')
+    // Pasted from a mail it may be broken into lines.
+    .transform((pasted) => pasted.replace(/\s+/g, ''))
+})
+
+export type LicenseAnswers = z.infer<typeof answers>
+
+export const licenseStep = defineStep<'license', LicenseAnswers>({
+  id: 'license',
+  title: 'System License',
+  intro: 'Please paste the license that you were given.',
+  answers,
+  fields: {
+    license: {
+      label: 'License',
+      control: 'textarea',
+      hint: 'The whole text. For a trial, "keyscaler license issue-evaluation" on this server makes one.'
+    }
+  },
+  checks: [],
+  makesStale: [],
+  plan: () => ['Stores the license']
+})
