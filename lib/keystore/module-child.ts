@@ -1,0 +1,78 @@
+/**
+ * Starts a child that will load a PKCS#11 library, so that it can harm nobody (pkcs11.md section 3):
+ * - its own process group, killed as a whole: what the library forks dies too
+ * - it dies with us, even when it hangs and we are killed (PR_SET_PDEATHSIG by setpriv)
+ * - no core dump: it would hold the PIN
+ * - nothing on stdout is read; of stderr only the end is kept
+ * - only the given environment; request, PIN and answers travel over IPC, never in argv or environment
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+export interface ModuleChild {
+  readonly process: ChildProcess
+  /** Resolves when the process is gone, with how it went. */
+  readonly gone: Promise<ChildEnd>
+  /** SIGKILL to the whole group: after a hung native call nothing gentler works. */
+  readonly kill: () => void
+  /** The last words on stderr. */
+  readonly lastWords: () => string
+}
+
+export interface ChildEnd {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+const keptStderr = 4_096
+/** After this much the pipe is closed: a library may write gigabytes. */
+const readStderr = 65_536
+const guards: readonly (readonly string[])[] = [
+  ['/usr/bin/prlimit', '--core=0'],
+  ['/usr/bin/setpriv', '--pdeathsig', 'KILL']
+]
+
+/** @param entry file URL of the program, e.g. new URL('./probe-child.ts', import.meta.url) */
+export function startModuleChild(entry: URL, environment: Readonly<Record<string, string>>): ModuleChild {
+  const prefix = guards.filter(([tool]) => tool !== undefined && existsSync(tool)).flat()
+  const [command = process.execPath, ...args] = [...prefix, process.execPath, fileURLToPath(entry)]
+  const child = spawn(command, args, {
+    detached: true,
+    env: { ...environment },
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'advanced'
+  })
+  let words = ''
+  let read = 0
+  child.stderr?.on('data', (chunk: Buffer) => {
+    words = (words + chunk.toString('latin1')).slice(-keptStderr)
+    read += chunk.length
+    if (read > readStderr) child.stderr?.destroy()
+  })
+  child.stderr?.on('error', () => undefined)
+  const gone = new Promise<ChildEnd>((resolve) => {
+    child.once('error', () => resolve({ exitCode: null, signal: null }))
+    child.once('exit', (exitCode, signal) => {
+      // Messages that it sent before its end are still on their way; a fork of the library may hold the channel open.
+      const finish = () => resolve({ exitCode, signal })
+      if (!child.connected) return finish()
+      const late = setTimeout(finish, 500)
+      child.once('disconnect', () => {
+        clearTimeout(late)
+        finish()
+      })
+    })
+  })
+  return { process: child, gone, kill: () => killGroup(child), lastWords: () => words }
+}
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // The group is gone already.
+  }
+}

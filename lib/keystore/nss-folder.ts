@@ -1,0 +1,50 @@
+/** The folder of an NSS key store, looked at without opening it. */
+import { constants } from 'node:fs'
+import { access, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { NssFolder } from './probe-messages.ts'
+
+/** Files of a key store that softoken makes (sql: databases and SQLite's companions). */
+const ours = /^(cert9|key4)\.db(-journal|-wal|-shm)?$|^pkcs11\.txt$/
+
+export async function inspectNssFolder(path: string): Promise<NssFolder> {
+  const info = await stat(path).catch(() => null)
+  if (info === null) {
+    return { path, exists: false, writable: await canBeMade(path), fresh: true, foreignFiles: [], openToOthers: false }
+  }
+  const names = info.isDirectory() ? await readdir(path).catch(() => []) : [path]
+  return {
+    path,
+    exists: true,
+    writable: info.isDirectory() && (await mayWrite(path)),
+    fresh: !names.includes('key4.db'),
+    foreignFiles: names.filter((name) => !ours.test(name)).slice(0, 20),
+    openToOthers: (info.mode & 0o077) !== 0
+  }
+}
+
+/** Gives a private folder to a probe of a store that does not exist yet, and removes it whatever happens. */
+export async function withScratchFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'keyscaler-nss-'))
+  try {
+    return await use(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function canBeMade(path: string): Promise<boolean> {
+  const above = dirname(path)
+  if (above === path) return false
+  const info = await stat(above).catch(() => null)
+  if (info === null) return await canBeMade(above)
+  return info.isDirectory() && (await mayWrite(above))
+}
+
+async function mayWrite(path: string): Promise<boolean> {
+  return await access(path, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false
+  )
+}

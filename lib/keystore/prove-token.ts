@@ -1,0 +1,34 @@
+import { guardedLogin, guardedName } from './guarded-login.ts'
+import type { KeyStoreConfig } from './keystore.ts'
+import type { PinGuard } from './pin-guard.ts'
+import { probeToken, type ProbeOptions } from './probe.ts'
+import type { ProbeFacts } from './probe-messages.ts'
+
+export interface ProveOptions extends Omit<ProbeOptions, 'login'> {
+  /** A person has confirmed to send a password that the guard holds back. */
+  readonly confirmed?: boolean | undefined
+}
+
+export interface ProofFacts extends ProbeFacts {
+  /** Failed logins known here at this token since the last one that worked, after this proof. */
+  readonly knownFailures: number
+}
+
+/**
+ * Proves a key store with its password, in one child and with at most one login: facts first, then the guard decides,
+ * then C_Login and round trips with session objects. Changes nothing in the token.
+ * @throws what probeToken throws; AppError internal when the guard's record cannot be read
+ */
+export async function proveToken(
+  config: KeyStoreConfig,
+  pin: string,
+  guard: PinGuard,
+  options: ProveOptions = {}
+): Promise<ProofFacts> {
+  const { confirmed, ...probe } = options
+  const gate = guardedLogin(config, pin, { guard, confirmed })
+  const facts = await probeToken(config, { ...probe, login: gate })
+  const serial = facts.choice?.found === true ? facts.choice.token.serial : null
+  const knownFailures = serial === null ? 0 : guard.known(guardedName(config, serial)).failures
+  return { ...facts, knownFailures }
+}
