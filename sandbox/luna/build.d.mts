@@ -1,0 +1,1 @@
+export declare function buildLuna(root: string): string
