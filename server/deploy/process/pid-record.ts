@@ -1,0 +1,67 @@
+/**
+ * Who is running: a pid alone is not enough (numbers are used again), so the start time of the process goes with it, in
+ * clock ticks since boot: field 22 of /proc/<pid>/stat, see proc_pid_stat(5).
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
+
+const recordSchema = z.strictObject({
+  pid: z.int().min(1),
+  startTime: z.string(),
+  /** Digest of the configuration that it was started with (run-folder.ts). */
+  configHash: z.string(),
+  startedAt: z.string()
+})
+
+export type PidRecord = z.infer<typeof recordSchema>
+
+/** Start time of a process that is alive; null when there is none, or only its zombie. */
+export async function startTimeOf(pid: number): Promise<string | null> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  // The command stands in brackets and may hold anything, brackets too: fields are counted after the last one.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [state] = fields
+  if (stat === '' || state === 'Z' || state === 'X') return null
+  return fields[19] ?? null
+}
+
+export async function isAlive({ pid, startTime }: PidRecord): Promise<boolean> {
+  return (await startTimeOf(pid)) === startTime
+}
+
+export async function writePidRecord(file: string, record: PidRecord): Promise<void> {
+  await writePrivateFile(file, `${JSON.stringify(record)}\n`)
+}
+
+/** The recorded process if it still lives; a torn or foreign record counts as none. */
+export async function readLivingRecord(file: string): Promise<PidRecord | null> {
+  const text = await readPrivateFile(file)
+  if (text === null) return null
+  const parsed = recordSchema.safeParse(parseJson(text))
+  return parsed.success && (await isAlive(parsed.data)) ? parsed.data : null
+}
+
+/**
+ * Processes of ours that were started with this configuration file, recorded or not: a wizard that is killed between
+ * starting a service and writing its record must leave no orphan.
+ */
+export async function pidsServing(configFile: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
+  const serving = await Promise.all(
+    pids.map(async (pid) => {
+      const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
+      const at = argv.indexOf('--config')
+      return at > 0 && argv[at + 1] === configFile && (await startTimeOf(pid)) !== null
+    })
+  )
+  return pids.filter((pid, index) => serving[index] && pid !== process.pid)
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,119 @@
+/** One process of a service, started by us or found alive; both are waited for and ended the same way. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isAlive, type PidRecord, pidsServing, startTimeOf, writePidRecord } from './pid-record.ts'
+import type { RunFolder } from './run-folder.ts'
+
+export interface RunningProcess {
+  readonly record: PidRecord
+  /** Settles once, when the process is gone; code is null for one that was adopted (nobody else can wait for it). */
+  readonly exited: Promise<Exit>
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly why: string
+}
+
+const stopWithinMs = 10_000
+const adoptedPollMs = 1000
+
+export interface Launch {
+  /** Absolute path of the program. */
+  readonly program: string
+  readonly run: RunFolder
+  readonly configHash: string
+  /** Read end that closes when the sandbox dies, passed on as fd 3; null: the service outlives the wizard. */
+  readonly lifelineFd: number | null
+}
+
+/**
+ * Starts the program in a process group of its own, with an environment that holds nothing of ours (no secrets, no
+ * NODE_OPTIONS), writing to service.log itself.
+ */
+export async function launch({ program, run, configHash, lifelineFd }: Launch): Promise<RunningProcess> {
+  const log = openSync(run.log, 'a', 0o600)
+  try {
+    const child = spawn(process.execPath, [program, '--config', run.config], {
+      detached: true,
+      cwd: run.folder,
+      env: { ...surroundings(), ...(lifelineFd === null ? {} : { KEYSCALER_LIFELINE_FD: '3' }) },
+      stdio: lifelineFd === null ? ['ignore', log, log] : ['ignore', log, log, lifelineFd]
+    })
+    const gone = once(child, 'exit').then(
+      ([code, signal]): Exit => ({ code, why: signal === null ? `exit code ${code}` : `killed by ${signal}` }),
+      (error: Error): Exit => ({ code: null, why: error.message })
+    )
+    child.unref()
+    const pid = child.pid
+    if (pid === undefined) return { record: nobody(configHash), exited: gone }
+    // Whatever it left in its group (a key-store agent) goes with it, before anything is started in its place.
+    const exited = gone.finally(() => killGroup(pid, 'SIGKILL'))
+    const startTime = (await startTimeOf(pid)) ?? ''
+    const record = { pid, startTime, configHash, startedAt: new Date().toISOString() }
+    await writePidRecord(run.pid, record)
+    return { record, exited }
+  } finally {
+    closeSync(log)
+  }
+}
+
+/** Takes up a process that an earlier wizard started; it is no child of ours, so /proc is asked each second. */
+export function adopt(record: PidRecord): RunningProcess {
+  const watch = async (): Promise<Exit> => {
+    while (await isAlive(record)) await delay(adoptedPollMs, undefined, { ref: false })
+    return { code: null, why: 'it is gone' }
+  }
+  return { record, exited: watch() }
+}
+
+/** SIGTERM, ten seconds, then SIGKILL to the whole group. Returns when it is gone. */
+export async function end(record: PidRecord): Promise<void> {
+  if (await signalled(record, 'SIGTERM', stopWithinMs)) return
+  await signalled(record, 'SIGKILL', stopWithinMs)
+}
+
+/** Ends what serves this configuration file and is not on record. */
+export async function endStrays(configFile: string): Promise<void> {
+  for (const pid of await pidsServing(configFile)) {
+    const startTime = await startTimeOf(pid)
+    if (startTime !== null) await end({ pid, startTime, configHash: '', startedAt: '' })
+  }
+}
+
+async function signalled(record: PidRecord, signal: 'SIGTERM' | 'SIGKILL', withinMs: number): Promise<boolean> {
+  const until = performance.now() + withinMs
+  if (!(await isAlive(record))) return true
+  // The service ends its own children on SIGTERM; only the last word goes to the group.
+  if (signal === 'SIGTERM') kill(record.pid, signal)
+  else killGroup(record.pid, signal)
+  while (performance.now() < until) {
+    if (!(await isAlive(record))) return true
+    await delay(20)
+  }
+  return false
+}
+
+function surroundings(): Record<string, string> {
+  const { PATH = '/usr/bin:/bin', HOME = '/', LANG = 'C.UTF-8' } = process.env
+  return { PATH, HOME, LANG }
+}
+
+function nobody(configHash: string): PidRecord {
+  return { pid: 0, startTime: '', configHash, startedAt: '' }
+}
+
+function killGroup(pid: number, signal: NodeJS.Signals): void {
+  kill(-pid, signal)
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (thrown) {
+    // ESRCH: it is gone, which is what was wanted.
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH')) throw thrown
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * One service under supervision: started, waited for, restarted with back-off when it ends by itself, and left down
+ * when it said that restarting cannot help (bad configuration) or would do harm (a rejected PIN).
+ */
+import { join } from 'node:path'
+import { AppError } from '../../../lib/errors/app-error.ts'
+import { exitCodes, type ServiceEntry } from '../../../services/catalog.ts'
+import type { ServiceState, ServiceStatus } from '../target.ts'
+import { readLivingRecord } from './pid-record.ts'
+import { askReadiness, reachOf } from './readiness.ts'
+import { configHash, hasFlag, readDeployedConfig, runFolder, setFlag, writeConfig } from './run-folder.ts'
+import { adopt, type Exit, end, endStrays, launch, type RunningProcess } from './running-process.ts'
+import { logTail, rotateLog, sizeOf } from './service-log.ts'
+import { move } from './service-states.ts'
+import { type Settled, untilReady } from './settling.ts'
+
+export interface Supervisor {
+  /** @throws AppError deploy-failed | pin-rejected | invalid-input */
+  readonly deploy: (config: unknown, report: (phase: string) => void) => Promise<ServiceStatus>
+  /** Adopts what runs, starts what should. Never throws for a service that does not come up: its status says so. */
+  readonly resume: () => Promise<void>
+  readonly stop: () => Promise<void>
+  /** null: never deployed. */
+  readonly status: () => Promise<ServiceStatus | null>
+  /** Caps the log; called now and then by the target. */
+  readonly tend: () => Promise<void>
+}
+
+export interface Surroundings {
+  readonly stateDir: string
+  /** Root of the checkout, where the catalogue's programs are. */
+  readonly root: string
+  readonly lifelineFd: number | null
+}
+
+const firstBackOffMs = 200
+const lastBackOffMs = 10_000
+/** Up for this long, and the next crash is a first one again. */
+const settledMs = 10_000
+
+export function superviseService(entry: ServiceEntry, { stateDir, root, lifelineFd }: Surroundings): Supervisor {
+  const run = runFolder(stateDir, entry.name)
+  let state: ServiceState = 'stopped'
+  let detail = ''
+  let since = new Date().toISOString()
+  let current: RunningProcess | null = null
+  let restarts = 0
+  let crashes = 0
+  let logFrom = 0
+  let backOff: NodeJS.Timeout | undefined
+  let queue: Promise<unknown> = Promise.resolve()
+
+  /** deploy, resume, restart and stop of one service never overlap. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = queue.then(work, work)
+    queue = turn.catch(() => {})
+    return turn
+  }
+
+  const become = (next: ServiceState, why: string) => {
+    if (next !== state) since = new Date().toISOString()
+    state = move(entry.title, state, next)
+    detail = why
+  }
+
+  const halt = async (why: string) => {
+    clearTimeout(backOff)
+    const running = current?.record ?? (await readLivingRecord(run.pid))
+    // From here on its exit is no surprise.
+    current = null
+    become('stopped', why)
+    if (running !== null) await end(running)
+    await endStrays(run.config)
+  }
+
+  const start = async (hash: string) => {
+    await halt('')
+    await rotateLog(run.log)
+    logFrom = await sizeOf(run.log)
+    become('starting', 'starting')
+    current = await launch({ program: join(root, entry.program), run, configHash: hash, lifelineFd })
+    return current
+  }
+
+  const take = (record: RunningProcess['record']) => {
+    if (state === 'stopped' || state === 'latched' || state === 'backing-off') become('starting', 'adopted')
+    current = adopt(record)
+    return current
+  }
+
+  const settle = async (running: RunningProcess, config: unknown): Promise<Settled> => {
+    const reach = reachOf(config)
+    return reach === null ? 'its configuration does not say where it listens' : untilReady(running, reach, entry.health)
+  }
+
+  /** From now on an exit is answered: latch, give up, or restart after a while. */
+  const watch = (running: RunningProcess) => {
+    void running.exited.then((exit) =>
+      inTurn(async () => {
+        if (current !== running) return
+        current = null
+        if (exit.code === exitCodes.pinRejected) return latch()
+        if (exit.code === exitCodes.badConfig) return become('stopped', `configuration refused: ${await lastWords()}`)
+        const startedAt = Date.parse(running.record.startedAt)
+        crashes = Date.now() - startedAt > settledMs ? 1 : crashes + 1
+        const wait = Math.min(lastBackOffMs, firstBackOffMs * 2 ** (crashes - 1))
+        become('backing-off', `ended (${exit.why}); next start in ${wait / 1000} s. ${await lastWords()}`.trim())
+        backOff = setTimeout(() => void inTurn(restart), wait)
+        backOff.unref()
+      })
+    )
+  }
+
+  const restart = async () => {
+    if (state !== 'backing-off') return
+    const config = await readDeployedConfig(run)
+    restarts += 1
+    const running = await start(await configHash(config, stateDir))
+    watch(running)
+    void settle(running, config).then((outcome) => settled(running, outcome))
+  }
+
+  const settled = (running: RunningProcess, outcome: Settled) => {
+    if (current !== running) return
+    if (outcome === true) become('ready', 'ready')
+    else if (typeof outcome === 'string') become('unhealthy', outcome)
+  }
+
+  const latch = async () => {
+    become('latched', 'sealed: PIN rejected')
+    await setFlag(run.latched, true)
+  }
+
+  const lastWords = async () => (await logTail(run.log, logFrom, 3)).join(' | ')
+
+  const failed = async (outcome: Exit | string): Promise<AppError> => {
+    const lines = (await logTail(run.log, logFrom)).join('\n')
+    if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) {
+      current = null
+      await latch()
+      return new AppError('pin-rejected', `${entry.title} is sealed: the PIN was rejected. It stays down.\n${lines}`, {
+        cure: 'Enter the current PIN on the KMS Deployment step.'
+      })
+    }
+    const why =
+      typeof outcome === 'string'
+        ? `was not ready within ${entry.health.withinMs / 1000} s (${outcome})`
+        : `ended while starting (${outcome.why})`
+    await halt(why)
+    return new AppError('deploy-failed', `${entry.title} ${why}.\n${lines}`.trimEnd(), {
+      cure: `Its log is ${run.log}.`
+    })
+  }
+
+  const deploy = async (raw: unknown, report: (phase: string) => void): Promise<ServiceStatus> => {
+    const parsed = entry.config.safeParse(raw)
+    if (!parsed.success) {
+      const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+      throw new AppError('invalid-input', `The configuration of ${entry.title} is not valid. ${problems.join(' ')}`)
+    }
+    const config = parsed.data
+    const hash = await configHash(config, stateDir)
+    const living = await readLivingRecord(run.pid)
+    const same = living !== null && living.configHash === hash
+    report(same ? `${entry.title}: already running, adopted` : `${entry.title}: starting`)
+    // Until it has been ready it is not wanted: a wizard killed now must not keep restarting half a deployment.
+    await setFlag(run.wanted, same && (await hasFlag(run.wanted)))
+    await setFlag(run.latched, false)
+    await writeConfig(run, config)
+    const kept = current !== null && current.record.pid === living?.pid ? current : null
+    const running = same ? (kept ?? take(living)) : await start(hash)
+    report(`${entry.title}: waiting until it is ready`)
+    const outcome = await settle(running, config)
+    if (outcome !== true) throw await failed(outcome)
+    become('ready', 'ready')
+    await setFlag(run.wanted, true)
+    if (kept === null) watch(running)
+    return statusNow(config)
+  }
+
+  const resume = async () => {
+    const config = await readDeployedConfig(run)
+    if (config === null || current !== null) return
+    const hash = await configHash(config, stateDir)
+    const living = await readLivingRecord(run.pid)
+    if (await hasFlag(run.latched)) {
+      become('starting', '')
+      return become('latched', 'sealed: PIN rejected')
+    }
+    if (living === null && !(await hasFlag(run.wanted))) return endStrays(run.config)
+    const running = living !== null && living.configHash === hash ? take(living) : await start(hash)
+    watch(running)
+    settled(running, await settle(running, config))
+  }
+
+  const statusNow = (config: unknown): ServiceStatus => ({
+    name: entry.name,
+    state,
+    pid: current?.record.pid ?? null,
+    address: reachOf(config)?.address ?? '',
+    since,
+    restarts,
+    detail
+  })
+
+  const status = async () => {
+    const config = await readDeployedConfig(run)
+    const reach = reachOf(config)
+    if (reach === null) return null
+    const asked = current
+    if (asked !== null && (state === 'ready' || state === 'unhealthy')) {
+      const { ready, detail: why } = await askReadiness(reach, entry.health.path, 2000)
+      if (current === asked && (state === 'ready' || state === 'unhealthy')) become(ready ? 'ready' : 'unhealthy', why)
+    }
+    return statusNow(config)
+  }
+
+  return {
+    deploy: (config, report) => inTurn(() => deploy(config, report)),
+    resume: () => inTurn(resume),
+    stop: () => inTurn(() => halt('stopped')),
+    status,
+    tend: () => rotateLog(run.log)
+  }
+}
