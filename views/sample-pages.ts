@@ -1,0 +1,397 @@
+/** Pages as an administrator meets them, for the test of the views: each state of each page, with realistic values. */
+import type { Finding } from '../server/checks/check.ts'
+import { type StepId, stepIds } from '../server/steps/step.ts'
+import { sectionsOf } from '../server/web/field-sections.ts'
+import type {
+  CodePage,
+  CompleteModel,
+  ErrorPage,
+  FieldModel,
+  FinishedPage,
+  KmsPanel,
+  Page,
+  Product,
+  SetupPage
+} from '../server/web/view-model.ts'
+
+export const product: Product = {
+  name: 'KeyScaler',
+  version: '0.1.0',
+  build: '550a9cb',
+  copyright: '© 2026 KeyScaler Setup contributors',
+  vendor: { text: 'Device Authority', href: 'https://www.deviceauthority.com/' }
+}
+
+const titles: Readonly<Record<StepId, string>> = {
+  welcome: 'Welcome',
+  database: 'Database Configuration',
+  kms: 'KMS Deployment',
+  memcached: 'Memcached Configuration',
+  account: 'Account Creation',
+  license: 'System License',
+  kafka: 'Apache Kafka Configuration',
+  dae: 'DAE Deployment',
+  mqs: 'Message Queue Service Deployment',
+  cp: 'CP Deployment',
+  complete: 'Setup Complete!'
+}
+
+const text = (name: string, label: string, value = '', more: Partial<FieldModel> = {}): FieldModel => ({
+  name,
+  label,
+  control: 'text',
+  value,
+  ...more
+})
+
+const password = (name: string, label: string, more: Partial<FieldModel> = {}): FieldModel => ({
+  name,
+  label,
+  control: 'password',
+  value: '',
+  secret: true,
+  autocomplete: 'current-password',
+  ...more
+})
+
+const host = (name: string, service: string, value: string): FieldModel[] => [
+  text(name, `${service} Host Address`, value, {
+    placeholder: `Example: https://${service.toLowerCase()}.serverfarm.com`,
+    hint: 'The address, with its protocol, where it will be. The host name must resolve by DNS or /etc/hosts.'
+  }),
+  text('certificate', 'Certificate', '', {
+    control: 'textarea',
+    hint: 'PEM. Empty: the internal CA issues one.',
+    placeholder: '-----BEGIN CERTIFICATE-----',
+    optional: true,
+    folded: 'Certificate'
+  }),
+  text('certificateKey', 'Private key', '', {
+    control: 'textarea',
+    secret: true,
+    saved: true,
+    optional: true,
+    folded: 'Certificate'
+  })
+]
+
+const gemalto = { onlyWhen: { field: 'keyStore', is: ['gemalto-safenet'] } }
+const nss = { onlyWhen: { field: 'keyStore', is: ['nss'] } }
+
+function kmsFields(keyStore = 'gemalto-safenet'): FieldModel[] {
+  return [
+    text('keyStore', 'Key Store Options', keyStore, {
+      control: 'select',
+      options: [
+        { value: 'gemalto-safenet', label: 'Gemalto SafeNet' },
+        { value: 'nss', label: 'Software-only NSSKeyStore module' }
+      ],
+      hint: 'An HSM is recommended: with the software module, keys are not HSM-protected.'
+    }),
+    text('slot', 'Gemalto SafeNet Slot Number', '3', { placeholder: '0', ...gemalto }),
+    text('partition', 'Gemalto SafeNet Partition Name', 'HSMoDnFIPS', { placeholder: 'partition name', ...gemalto }),
+    password('password', 'Gemalto SafeNet KeyStore Password', {
+      hint: 'The current Crypto Officer password (after role changepw), not that of the Partition SO or the Crypto User.',
+      saved: true,
+      ...gemalto
+    }),
+    text('nssFolder', 'Key store folder', '', { placeholder: '/var/lib/keyscaler/nss', ...nss }),
+    password('nssPassword', 'Key store password', { hint: 'At least 12 characters.', ...nss }),
+    password('nssPasswordAgain', 'Key store password again', nss),
+    ...host('kmsHost', 'KMS', 'https://kms.example.test').slice(0, 1),
+    text('library', 'PKCS#11 library', '', { optional: true, folded: 'HSM client' }),
+    text('confPath', 'Chrystoki.conf folder', '', { optional: true, folded: 'HSM client', ...gemalto }),
+    ...host('kmsHost', 'KMS', '').slice(1)
+  ]
+}
+
+const fields: Readonly<Record<StepId, readonly FieldModel[]>> = {
+  welcome: [text('acceptTerms', 'I accept the Terms of Use', '', { control: 'checkbox' })],
+  database: [
+    text('dbHost', 'Database Host', '127.0.0.1'),
+    text('dbPort', 'Database Port', '3306', { control: 'number' }),
+    text('dbName', 'Database Name', 'keyscaler'),
+    text('dbUser', 'Database User', 'setup'),
+    password('dbPassword', 'Database Password', { saved: true }),
+    text('dbTls', 'Use TLS', 'on', { control: 'checkbox', hint: 'Needed where the database is not on this server.' }),
+    text('dbCa', 'Database CA', '', { control: 'textarea', onlyWhen: { field: 'dbTls', is: ['on', 'true'] } })
+  ],
+  kms: kmsFields(),
+  memcached: [
+    text('servers', 'Memcached Servers', '127.0.0.1:11211', { control: 'textarea', hint: 'host:port, one a line.' }),
+    text('prefix', 'Key prefix', 'keyscaler:', { optional: true })
+  ],
+  account: [
+    text('tenant', 'Account Name', 'acme'),
+    text('fullName', 'Full name', 'Ada Lovelace', { autocomplete: 'name' }),
+    text('email', 'E-mail', 'ada@example.test', { autocomplete: 'email' }),
+    password('password', 'Password', { autocomplete: 'new-password' }),
+    password('passwordAgain', 'Password again', { autocomplete: 'new-password' })
+  ],
+  license: [text('license', 'License', '', { control: 'textarea', hint: 'Paste the whole text of the license file.' })],
+  kafka: [
+    text('brokers', 'Brokers', '127.0.0.1:9092', { hint: 'host:port, one a line.', control: 'textarea' }),
+    text('security', 'Security', 'PLAINTEXT', {
+      control: 'select',
+      options: ['PLAINTEXT', 'SSL', 'SASL_SSL'].map((value) => ({ value, label: value }))
+    }),
+    text('username', 'User name', '', { onlyWhen: { field: 'security', is: ['SASL_SSL'] } }),
+    password('password', 'Password', { onlyWhen: { field: 'security', is: ['SASL_SSL'] } }),
+    text('ca', 'CA certificate', '', { control: 'textarea', onlyWhen: { field: 'security', is: ['SSL', 'SASL_SSL'] } }),
+    text('topicPrefix', 'Topic prefix', 'keyscaler'),
+    text('partitions', 'Partitions', '6', { control: 'number' })
+  ],
+  dae: host('daeHost', 'DAE', 'https://dae.example.test'),
+  mqs: host('mqsHost', 'MQS', 'https://mqs.example.test'),
+  cp: host('cpHost', 'CP', 'https://cp.example.test'),
+  complete: []
+}
+
+const kms: KmsPanel = {
+  beforeYouBegin: [
+    { text: 'Appliance and its admin password', state: 'not visible from here' },
+    { text: 'Host name of the appliance', state: 'not visible from here' },
+    { text: 'Network settings of the appliance', state: 'not visible from here' },
+    { text: 'HSM initialised', state: 'seen' },
+    { text: 'Certificates exchanged', state: 'seen' },
+    { text: 'Client registered; vtl verify shows the partition', state: 'seen', command: 'vtl verify' },
+    { text: 'Partition initialised', state: 'missing', command: 'partition init -label HSMoDnFIPS' },
+    { text: 'PED partitions: activation and auto-activation (policies 22 and 23)', state: 'not visible from here' }
+  ],
+  partitions: [
+    { slot: 0, label: '', serial: '', model: 'Cryptovisor7', firmware: '7.1.3', state: 'not initialized' },
+    {
+      slot: 3,
+      label: 'HSMoDnFIPS',
+      serial: '1285309841233',
+      model: 'Cryptovisor7',
+      firmware: '7.1.3',
+      state: 'ready, Crypto Officer initialised'
+    },
+    { slot: 5, label: 'spare', serial: '1285309841299', model: 'Cryptovisor7', firmware: '7.1.3', state: 'ready' }
+  ],
+  failedLogins: { known: 1, atMost: 10 }
+}
+
+const ladder: readonly Finding[] = [
+  {
+    id: 'kms.library-loads',
+    title: 'Library loads',
+    verdict: 'pass',
+    say: 'Chrystoki, PKCS#11 2.20, loaded in its own process.',
+    ms: 41
+  },
+  {
+    id: 'kms.slot-present',
+    title: 'Slot is there',
+    verdict: 'fail',
+    say: 'Slot 0 was not found; HSMoDnFIPS is in slot 3.',
+    cure: 'Use slot 3, or make the client see slot 0.',
+    guide: 'Guide: DPoD, item 14',
+    field: 'slot',
+    offer: { label: 'Use slot 3', values: { slot: '3', partition: 'HSMoDnFIPS' } },
+    ms: 1240
+  },
+  { id: 'kms.login', title: 'Crypto Officer login', verdict: 'skip', say: 'Not reached.', ms: 0 },
+  {
+    id: 'kms.host-plain',
+    title: 'Host address',
+    verdict: 'warn',
+    say: 'The address is http on loopback.',
+    cure: 'Use https before anything else can reach this server.',
+    ms: 3
+  },
+  {
+    id: 'kms.fips',
+    title: 'FIPS mode',
+    verdict: 'info',
+    say: 'FIPS mode is off; both modes are supported.',
+    guide: 'Guide: DPoD, item 15',
+    ms: 12
+  }
+]
+
+export const complete: CompleteModel = {
+  verdict: { ok: true, text: 'All four services are healthy, and the master key is in the HSM.' },
+  services: ['Key Management Service', 'Device Authority Engine', 'Message Queue Service', 'Control Panel'].map(
+    (title, index) => ({
+      title,
+      address: `https://node1.example.test:${9443 + index}`,
+      state: 'healthy',
+      ok: true,
+      lastCheck: '2026-03-01 10:42:11 UTC'
+    })
+  ),
+  hsm: {
+    hsmProtected: true,
+    label: 'HSMoDnFIPS',
+    serial: '1285309841233',
+    slot: '3',
+    fipsMode: 'unknown',
+    masterKeyId: '9f4c5b1e0a7d4d2b8c61',
+    decryptedAfterRestart: '2026-03-01 10:42:09 UTC'
+  },
+  caFingerprint: Array.from({ length: 32 }, (_, byte) => ((byte * 37) % 256).toString(16).padStart(2, '0')).join(':'),
+  enrolCommand:
+    'curl --cacert service-ca.crt --user device-001:"$SECRET" \\\n  --data-binary @device-001.p10 https://node1.example.test:9444/.well-known/est/simpleenroll',
+  controlPanel: 'https://node1.example.test:9446/',
+  stillToDo: [
+    'Back up the HSM partition',
+    'Back up the database',
+    'Open the firewall for 9444/tcp and 9446/tcp',
+    'DDKG packages: proprietary, not included'
+  ],
+  answersFile: '/setup/answers.yaml',
+  record: '/setup/record.json'
+}
+
+/** Step `id` with the ones before it done. @param more what is different from a first, clean visit */
+export function setupPage(id: StepId, more: Partial<SetupPage> = {}): SetupPage {
+  const at = stepIds.indexOf(id)
+  const before = stepIds[at - 1]
+  return {
+    product,
+    steps: stepIds.map((step, index) => ({
+      id: step,
+      number: index + 1,
+      title: titles[step],
+      state: index < at ? 'done' : index === at ? 'current' : 'later',
+      ...(index < at ? { href: `/setup/steps/${step}` } : {})
+    })),
+    step: {
+      id,
+      number: at + 1,
+      title: titles[id],
+      heading: id === 'kms' ? 'KMS Host Information' : titles[id],
+      intro: 'Please answer the following questions to configure this part of KeyScaler.',
+      ...(before === undefined ? {} : { back: `/setup/steps/${before}` })
+    },
+    sections: sectionsOf(fields[id]),
+    errors: [],
+    findings: [],
+    canContinueAnyway: false,
+    plan:
+      id === 'kms'
+        ? ['Create the master key, AES-256, in HSMoDnFIPS', 'Deploy the KMS at https://kms.example.test:9443']
+        : [],
+    notes: [],
+    showOnce: [],
+    csrf: 'c3Jm.token',
+    revision: 7,
+    ...(id === 'welcome' ? { welcome: welcomePanel } : {}),
+    ...(id === 'kms' ? { kms } : {}),
+    ...(id === 'kafka' ? { kafkaIsMock: true } : {}),
+    ...(id === 'complete' ? { complete } : {}),
+    ...more
+  }
+}
+
+const welcomePanel: NonNullable<SetupPage['welcome']> = {
+  host: [
+    {
+      what: 'Operating system',
+      minimum: 'CentOS or RHEL 7.6',
+      found: 'Debian GNU/Linux 12 (bookworm)',
+      verdict: 'info'
+    },
+    { what: 'Architecture', minimum: 'x86-64', found: 'x86-64', verdict: 'pass' },
+    { what: 'Cores', minimum: '8', found: '2', verdict: 'warn' },
+    { what: 'Memory', minimum: '32 GB', found: '8 GB', verdict: 'warn' },
+    { what: 'Disk', minimum: '1 TB', found: '120 GB', verdict: 'warn' },
+    { what: 'Clock', minimum: 'synchronised', found: 'synchronised', verdict: 'pass' },
+    { what: 'HSM client', minimum: '7.0', found: 'none in /usr/safenet/lunaclient or /opt/dpod', verdict: 'skip' }
+  ],
+  resume: { href: '/setup/steps/kms', title: 'KMS Deployment', number: 3 }
+}
+
+/** Every page and state, by name: template and model. */
+export function samplePages(): Readonly<Record<string, { readonly template: string; readonly model: Page }>> {
+  const steps = stepIds.map((id) => [id, { template: `/steps/${id}.eta`, model: setupPage(id) }] as const)
+  const wrong = fields.kms.map((field) =>
+    field.name === 'slot'
+      ? { ...field, value: '0', error: 'Slot 0 was not found; HSMoDnFIPS is in slot 3.' }
+      : field.name === 'kmsHost'
+        ? { ...field, value: '', error: 'You must provide a value for Kms Hostname.' }
+        : field.name === 'confPath'
+          ? { ...field, error: 'Chrystoki.conf: LunaSA Client.ServerCAFile points to a missing file.' }
+          : field
+  )
+  const code: CodePage = { product, csrf: 'c3Jm', codeFile: '/var/lib/keyscaler/setup-code' }
+  const codeError: CodePage = { ...code, error: 'The setup code is not valid.' }
+  const finished: FinishedPage = { product, complete }
+  const error: ErrorPage = {
+    product,
+    status: 409,
+    title: 'This step has changed',
+    detail: 'Another tab has saved this step since you opened it.',
+    cure: 'Open the step again and look at what stands there now.',
+    requestId: 'req-1f',
+    back: { href: '/setup', text: 'Back to setup' }
+  }
+  return {
+    ...Object.fromEntries(steps),
+    'kms-error': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        sections: sectionsOf(wrong),
+        errors: wrong.flatMap(({ name, error: words }) => (words === undefined ? [] : [{ field: name, text: words }])),
+        findings: ladder
+      })
+    },
+    'kms-warning': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        findings: ladder.filter(({ verdict }) => verdict !== 'fail' && verdict !== 'skip'),
+        canContinueAnyway: true,
+        notice: 'Another tab has changed this step; this is what stands there now.',
+        notes: [{ kind: 'warning', text: 'The KMS will listen on https://kms.example.test:9443.' }]
+      })
+    },
+    'kms-nss': { template: '/steps/kms.eta', model: setupPage('kms', { sections: sectionsOf(kmsFields('nss')) }) },
+    'kms-no-partition': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', { kms: { ...kms, partitions: [], partitionsProblem: 'No HSM client was found.' } })
+    },
+    'license-once': {
+      template: '/steps/license.eta',
+      model: setupPage('license', {
+        showOnce: [
+          { label: 'Participant id', value: '0b6c2f9e-4e52-4bb4-9d5a-0d6f7f1f9a11' },
+          { label: 'Participant secret', value: 'q7Zr0VfVQ2mJ8x5c', secret: true }
+        ]
+      })
+    },
+    'mqs-attention': {
+      template: '/steps/mqs.eta',
+      model: setupPage('mqs', {
+        steps: setupPage('mqs').steps.map((step) =>
+          step.id === 'kafka' || step.id === 'dae' ? { ...step, state: 'attention' as const } : step
+        )
+      })
+    },
+    'complete-nss': {
+      template: '/steps/complete.eta',
+      model: setupPage('complete', {
+        complete: {
+          ...complete,
+          verdict: { ok: false, text: 'One service is not healthy.' },
+          services: complete.services.map((row, index) =>
+            index === 1 ? { ...row, ok: false, state: 'not ready' } : row
+          ),
+          hsm: { ...complete.hsm, hsmProtected: false }
+        }
+      })
+    },
+    finished: { template: '/finished.eta', model: finished },
+    'finished-later': { template: '/finished.eta', model: { product } },
+    code: { template: '/code.eta', model: code },
+    'code-error': {
+      template: '/code.eta',
+      model: codeError
+    },
+    error: { template: '/error.eta', model: error },
+    prerequisites: { template: '/help/prerequisites.eta', model: { product } },
+    support: { template: '/help/support.eta', model: { product } },
+    terms: { template: '/help/terms.eta', model: { product } }
+  }
+}
