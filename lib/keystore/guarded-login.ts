@@ -1,8 +1,8 @@
 /** The gate in front of C_Login: everything that can be known without a login is checked before one is spent. */
 import type { KeyStoreConfig } from './keystore.ts'
-import type { LoginAttempt, PinGuard } from './pin-guard.ts'
 import type { LoginGate } from './login-gate.ts'
 import type { LoginRefusal, RefusalReason } from './login-refusal.ts'
+import type { LoginAttempt, PinGuard } from './pin-guard.ts'
 import { ckrWords, pinProblem } from './profiles/profile.ts'
 import { profileOf } from './profiles/registry.ts'
 import type { TokenChoice } from './token-facts.ts'
@@ -45,7 +45,8 @@ export function guardedLogin(config: KeyStoreConfig, pin: string, login: Guarded
 function refuseEarly(config: KeyStoreConfig, pin: string, choice: TokenChoice, madeNow: boolean): LoginRefusal | null {
   const shape = pinProblem(profileOf(config), pin)
   if (shape !== null) return refusal('pin-shape', shape, 'Correct the password.')
-  if (!choice.found) return refusal('token-not-found', 'The token was not found.', 'Choose one of the tokens in the list.')
+  if (!choice.found)
+    return refusal('token-not-found', 'The token was not found.', 'Choose one of the tokens in the list.')
   const { token, labelAgrees, slotAgrees, by } = choice
   if (!labelAgrees) {
     const say = `The token with serial ${token.serial} is now called "${token.label}".`
@@ -56,7 +57,7 @@ function refuseEarly(config: KeyStoreConfig, pin: string, choice: TokenChoice, m
     const say = `The partition "${token.label}" is in slot ${token.slot}.`
     return refusal('slot-differs', say, `Enter slot ${token.slot}, or choose another partition.`)
   }
-  if (!token.flags.tokenInitialized) {
+  if (!token.flags.tokenInitialized && !madeNow) {
     return refusal('not-initialized', 'The token is not initialised.', 'Run `partition init -label <name>` in lunacm.')
   }
   if (!token.flags.userPinInitialized && !madeNow) {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import pkcs11js from 'pkcs11js'
-import { callFailure, type CallFailure } from './ckr-error.ts'
+import { type CallFailure, callFailure } from './ckr-error.ts'
 import type { ModuleStart } from './profiles/profile.ts'
 import { chooseToken, type SlotFacts, type TokenChoice, type TokenMemory, tokenFlags } from './token-facts.ts'
 

@@ -7,9 +7,9 @@ import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
 import { acquireFileLock } from './file-lock.ts'
-import { emptyRecord, historyOf, readRecord, settle, writeDurably, writeRecord } from './pin-record.ts'
 import type { LoginOutcome } from './login-gate.ts'
 import type { LoginRefusal } from './login-refusal.ts'
+import { emptyRecord, historyOf, readRecord, settle, writeDurably, writeRecord } from './pin-record.ts'
 import { type LoginPolicy, refuseLogin } from './pin-rules.ts'
 import type { TokenFlags } from './token-facts.ts'
 
@@ -59,7 +59,9 @@ export function openPinGuard(stateDir: string, options: PinGuardOptions = {}): P
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const key = guardKey(folder)
   const macOf = (token: string, pin: string): string =>
-    createHmac('sha256', key).update(JSON.stringify([token, pin])).digest('hex')
+    createHmac('sha256', key)
+      .update(JSON.stringify([token, pin]))
+      .digest('hex')
   const pathOf = (token: string): string =>
     join(folder, `${createHash('sha256').update(token).digest('hex').slice(0, 32)}.json`)
 
@@ -142,7 +144,8 @@ function guardKey(folder: string): Buffer {
     makeKey(path)
     key = read()
   }
-  if (key === null || key.length !== 32) throw new AppError('internal', `The key of the login records is damaged: ${path}.`)
+  if (key === null || key.length !== 32)
+    throw new AppError('internal', `The key of the login records is damaged: ${path}.`)
   return key
 }
 

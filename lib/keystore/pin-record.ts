@@ -108,5 +108,8 @@ export function historyOf(record: PinRecord, pin: string): PinHistory {
 
 function unreadable(path: string, cause: unknown): AppError {
   const cure = `Look at ${path}; remove it only if you know how many wrong logins the token has seen.`
-  return new AppError('internal', 'The record of failed logins cannot be read, so no password is sent.', { cause, cure })
+  return new AppError('internal', 'The record of failed logins cannot be read, so no password is sent.', {
+    cause,
+    cure
+  })
 }

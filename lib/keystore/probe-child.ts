@@ -3,7 +3,7 @@
  * crash at any line; what it has learnt was sent before. Nothing else may import this program.
  */
 import { once } from 'node:events'
-import pkcs11js from 'pkcs11js'
+import type pkcs11js from 'pkcs11js'
 import type { OpenSession } from './key-operations.ts'
 import { mechanismName } from './mechanism-names.ts'
 import {

@@ -108,7 +108,15 @@ export interface NssFolder {
 export type GatheredFacts = Partial<
   Pick<
     ProbeFacts,
-    'library' | 'slots' | 'choice' | 'mechanisms' | 'login' | 'roundTrips' | 'ivMode' | 'canCreateTokenObjects' | 'stopped'
+    | 'library'
+    | 'slots'
+    | 'choice'
+    | 'mechanisms'
+    | 'login'
+    | 'roundTrips'
+    | 'ivMode'
+    | 'canCreateTokenObjects'
+    | 'stopped'
   >
 >
 

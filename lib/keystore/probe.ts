@@ -6,10 +6,10 @@ import type { CallFailure } from './ckr-error.ts'
 import { Countdown } from './countdown.ts'
 import { inspectModuleFile } from './elf.ts'
 import type { KeyStoreConfig } from './keystore.ts'
+import { type LoginGate, loginOutcome } from './login-gate.ts'
 import { type ModuleChild, startModuleChild } from './module-child.ts'
 import { moduleStart } from './module-start.ts'
 import { inspectNssFolder, withScratchFolder } from './nss-folder.ts'
-import { type LoginGate, loginOutcome } from './login-gate.ts'
 import type { FromProbeChild, ProbeFacts, ProbeRequest, ProbeStep, Stopped, ToProbeChild } from './probe-messages.ts'
 import { profileOf } from './profiles/registry.ts'
 import type { TokenChoice } from './token-facts.ts'
@@ -45,7 +45,8 @@ export async function probeToken(config: KeyStoreConfig, options: ProbeOptions =
   return await takeTurn(
     start.module,
     async () => {
-      if (config.profile !== 'nss' || folder?.fresh !== true) return await new Probe(known, config, options).run(request)
+      if (config.profile !== 'nss' || folder?.fresh !== true)
+        return await new Probe(known, config, options).run(request)
       return await withScratchFolder(async (scratch) => {
         const inScratch = moduleStart({ ...config, folder: scratch }, 'write')
         return await new Probe(known, config, options).run({ ...request, start: inScratch, initialize: true })

@@ -1,7 +1,7 @@
 import { guardedLogin, guardedName } from './guarded-login.ts'
 import type { KeyStoreConfig } from './keystore.ts'
 import type { PinGuard } from './pin-guard.ts'
-import { probeToken, type ProbeOptions } from './probe.ts'
+import { type ProbeOptions, probeToken } from './probe.ts'
 import type { ProbeFacts } from './probe-messages.ts'
 
 export interface ProveOptions extends Omit<ProbeOptions, 'login'> {

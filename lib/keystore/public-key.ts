@@ -17,7 +17,8 @@ export function publicKeyObject(jwk: PublicJwk): KeyObject {
  */
 export function ecJwk(algorithm: 'EC-P256' | 'EC-P384', point: Buffer): PublicJwk {
   const size = algorithm === 'EC-P256' ? 32 : 48
-  const bare = point.length === 2 * size + 3 && point[0] === 0x04 && point[1] === 2 * size + 1 ? point.subarray(2) : point
+  const bare =
+    point.length === 2 * size + 3 && point[0] === 0x04 && point[1] === 2 * size + 1 ? point.subarray(2) : point
   if (bare.length !== 2 * size + 1 || bare[0] !== 0x04) throw new Error('CKA_EC_POINT is no uncompressed point')
   const x = bare.subarray(1, 1 + size).toString('base64url')
   const y = bare.subarray(1 + size).toString('base64url')

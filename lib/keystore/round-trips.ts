@@ -6,7 +6,14 @@ import { createHash, verify } from 'node:crypto'
 import pkcs11js from 'pkcs11js'
 import { callFailure } from './ckr-error.ts'
 import { gcmDecrypt, gcmEncrypt, type IvMode, refusesCallerIv } from './gcm.ts'
-import { generateAes, generateSigningPair, type OpenSession, readBytes, readPublicKey, signRaw } from './key-operations.ts'
+import {
+  generateAes,
+  generateSigningPair,
+  type OpenSession,
+  readBytes,
+  readPublicKey,
+  signRaw
+} from './key-operations.ts'
 import { attempt, CallRefused } from './module.ts'
 import type { RoundTrip, RoundTripName } from './probe-messages.ts'
 import type { MechanismChoices } from './profiles/profile.ts'

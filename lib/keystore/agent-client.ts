@@ -1,0 +1,162 @@
+/** Our end of the hsm-agent: starts it, lets it log in once through the gate, and sends it batches of calls. */
+import { AppError } from '../errors/app-error.ts'
+import type { AgentCall, AgentOperation, AgentOperations, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
+import { CallQueue } from './call-queue.ts'
+import { Countdown } from './countdown.ts'
+import type { TokenIdentity } from './keystore.ts'
+import { type LoginGate, loginOutcome } from './login-gate.ts'
+import { type ModuleChild, startModuleChild } from './module-child.ts'
+import { callRefused, loginRefused, moduleEnded } from './open-problems.ts'
+import type { KeyStoreProfile } from './profiles/profile.ts'
+
+export interface AgentOptions {
+  readonly profile: KeyStoreProfile
+  readonly gate: LoginGate
+  /** Time to open, without waiting for other logins; milliseconds. */
+  readonly openDeadlineMs: number
+  /** Time for one call; milliseconds. */
+  readonly callDeadlineMs: number
+  readonly onStep?: ((step: string) => void) | undefined
+  /** The agent is gone and was not closed by us; told once. */
+  readonly onLost?: ((why: AppError) => void) | undefined
+}
+
+/** Making a key may take long in an HSM; a call that is killed might have made it all the same. */
+const createDeadlineMs = 120_000
+const closeDeadlineMs = 3_000
+
+export class AgentClient {
+  readonly #options: AgentOptions
+  readonly #child: ModuleChild
+  readonly #queue: CallQueue
+  #handling = Promise.resolve()
+  #number = 0
+  #step = 'load'
+  #loginOpen = false
+  #state: 'opening' | 'open' | 'closing' | 'over' = 'opening'
+  #opened: PromiseWithResolvers<TokenIdentity> = Promise.withResolvers()
+  #closed = Promise.withResolvers<void>()
+  #clock: Countdown | undefined
+
+  constructor(environment: Readonly<Record<string, string>>, options: AgentOptions) {
+    this.#options = options
+    this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), environment)
+    this.#queue = new CallQueue({
+      send: (calls) => this.#send({ kind: 'calls', calls }),
+      onHung: (ms) => this.#over(new AppError('deadline-exceeded', `The key store did not answer within ${ms} ms.`))
+    })
+    this.#child.process.on('message', (message: FromAgent) => {
+      this.#handling = this.#handling
+        .then(() => this.#handle(message))
+        .catch((error: unknown) => this.#over(asAppError(error)))
+    })
+    void this.#child.gone.then(async (end) => {
+      await this.#handling
+      this.#closed.resolve()
+      this.#over(moduleEnded(this.#step, end))
+    })
+  }
+
+  /** @throws AppError pin-rejected, conflict, not-found, key-store-unavailable, deadline-exceeded */
+  async open(request: AgentStart): Promise<TokenIdentity> {
+    const { openDeadlineMs: ms } = this.#options
+    const hung = () => new AppError('deadline-exceeded', `The library did not answer within ${ms} ms (${this.#step}).`)
+    this.#clock = new Countdown(ms, () => this.#over(hung()))
+    this.#send({ kind: 'open', request })
+    try {
+      return await this.#opened.promise
+    } finally {
+      this.#clock.stop()
+      if (this.#loginOpen) {
+        this.#loginOpen = false
+        await this.#options.gate.answered('lost')
+      }
+    }
+  }
+
+  async ask<Op extends AgentOperation>(
+    op: Op,
+    ask: AgentOperations[Op]['ask']
+  ): Promise<AgentOperations[Op]['answer']> {
+    const deadlineMs = op === 'create' ? createDeadlineMs : this.#options.callDeadlineMs
+    const call = { call: ++this.#number, op, ask } as AgentCall
+    return (await this.#queue.ask(call, deadlineMs)) as AgentOperations[Op]['answer']
+  }
+
+  /** What is under way is answered first, as far as it comes; then C_Finalize; then the process is gone. */
+  async close(): Promise<void> {
+    if (this.#state === 'open') {
+      this.#state = 'closing'
+      this.#send({ kind: 'close' })
+      const late = setTimeout(() => this.#child.kill(), closeDeadlineMs)
+      await this.#closed.promise
+      clearTimeout(late)
+    }
+    this.#over(new AppError('key-store-unavailable', 'The key store was closed.'))
+    await this.#child.gone
+  }
+
+  /** Ends the agent at once, e.g. after an answer that proves it wrong. */
+  abandon(why: AppError): void {
+    this.#over(why)
+  }
+
+  async #handle(message: FromAgent): Promise<void> {
+    switch (message.kind) {
+      case 'step':
+        this.#step = message.step
+        return this.#options.onStep?.(message.step)
+      case 'may-i-log-in':
+        return await this.#permit(message)
+      case 'login-answered':
+        this.#loginOpen = false
+        return await this.#options.gate.answered(loginOutcome(message.failure))
+      case 'not-opened':
+        return this.#over(callRefused(this.#options.profile, message.failure))
+      case 'opened':
+        this.#state = 'open'
+        return this.#opened.resolve(message.token)
+      case 'answers': {
+        this.#queue.answered(message.answers, message.last)
+        const fatal = message.answers.find((answer) => !answer.ok && answer.problem.fatal)
+        if (fatal !== undefined && !fatal.ok) this.#over(new AppError(fatal.problem.code, fatal.problem.detail))
+        return
+      }
+      case 'closed':
+        return this.#closed.resolve()
+    }
+  }
+
+  async #permit({ choice, madeNow }: Extract<FromAgent, { kind: 'may-i-log-in' }>): Promise<void> {
+    this.#clock?.pause()
+    const answer = await this.#options.gate.ask(choice, madeNow)
+    this.#clock?.resume()
+    if ('refusal' in answer) return this.#over(loginRefused(answer.refusal, choice))
+    if (!this.#child.process.connected) return await this.#options.gate.answered('undecided')
+    this.#loginOpen = true
+    this.#send({ kind: 'login', pin: answer.pin })
+  }
+
+  /** The end, whatever the reason: kills the group, rejects what waits. Only the first reason counts. */
+  #over(why: AppError): void {
+    const before = this.#state
+    if (before === 'over') return
+    this.#state = 'over'
+    this.#child.kill()
+    this.#clock?.stop()
+    this.#queue.breakOff(why, new AppError('key-store-unavailable', why.message, { cause: why }))
+    if (before === 'opening') this.#opened.reject(why)
+    if (before === 'open') this.#options.onLost?.(why)
+  }
+
+  #send(message: ToAgent): void {
+    // An agent that is gone is noticed by its end.
+    if (this.#child.process.connected) this.#child.process.send(message, () => undefined)
+  }
+}
+
+function asAppError(error: unknown): AppError {
+  return error instanceof AppError
+    ? error
+    : new AppError('internal', 'The key store could not be opened.', { cause: error })
+}
