@@ -27,6 +27,8 @@ export type ChainVerdict =
   | { readonly trusted: false; readonly problem: ChainProblem }
 
 const maxDepth = 8
+/** Signatures to verify at most: a peer could send look-alike CAs whose paths are countless (CVE-2018-16875). */
+const maxLinks = 50
 const purposes = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' } as const
 const understood: ReadonlySet<string> = new Set(Object.values(extensionIds))
 
@@ -42,7 +44,7 @@ export function verifyChain(question: ChainQuestion): ChainVerdict {
   if (purpose !== undefined && allowed !== undefined && !allowed.includes(purposes[purpose])) {
     return { trusted: false, problem: 'wrong-purpose' }
   }
-  const chain = pathFrom([certificate], between, anchors, at)
+  const chain = pathFrom([certificate], between, anchors, at, { links: maxLinks })
   return chain === null ? { trusted: false, problem: 'untrusted' } : { trusted: true, chain }
 }
 
@@ -55,29 +57,39 @@ function pathFrom(
   path: readonly X509Certificate[],
   between: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
-  at: Date
+  at: Date,
+  budget: { links: number }
 ): readonly X509Certificate[] | null {
   const last = path.at(-1)
   if (last === undefined || path.length > maxDepth) return null
   if (anchors.some((anchor) => anchor.raw.equals(last.raw))) return path
-  for (const anchor of anchors) if (issued(anchor, last, path.length - 1, at)) return [...path, anchor]
+  const found = anchors.find((anchor) => issued(anchor, last, path.length - 1, at, budget))
+  if (found !== undefined) return [...path, found]
   for (const next of between) {
     // A certificate stands in a path once, so cross-signed CAs cannot lead in a circle.
-    if (path.some((one) => one.raw.equals(next.raw)) || !issued(next, last, path.length - 1, at)) continue
-    const found = pathFrom([...path, next], between, anchors, at)
-    if (found !== null) return found
+    if (path.some((one) => one.raw.equals(next.raw)) || !issued(next, last, path.length - 1, at, budget)) continue
+    const longer = pathFrom([...path, next], between, anchors, at, budget)
+    if (longer !== null) return longer
   }
   return null
 }
 
 /** @param below how many CA certificates stand under `issuer` in the path. */
-function issued(issuer: X509Certificate, subject: X509Certificate, below: number, at: Date): boolean {
+function issued(
+  issuer: X509Certificate,
+  subject: X509Certificate,
+  below: number,
+  at: Date,
+  budget: { links: number }
+): boolean {
   const fields = fieldsOf(issuer)
   if (fields === null || fields.pathLength === false) return false
   if (fields.pathLength !== null && fields.pathLength < below) return false
   if (at < issuer.validFromDate || at > issuer.validToDate) return false
   // checkIssued compares names, key identifiers and keyCertSign; it does not look at the signature.
-  return subject.checkIssued(issuer) && subject.verify(issuer.publicKey)
+  if (!subject.checkIssued(issuer) || budget.links === 0) return false
+  budget.links -= 1
+  return subject.verify(issuer.publicKey)
 }
 
 function fieldsOf(certificate: X509Certificate): (CertificateFields & { pathLength: number | null | false }) | null {

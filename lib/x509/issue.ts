@@ -12,7 +12,7 @@ import { encodeName, type Name } from './name.ts'
 import { extension, type Profile, type ProfileRules, profiles } from './profiles.ts'
 import { looksLikeServiceRole } from './service-role.ts'
 import { type Signer, signatureIdentifier, signVerified } from './signing.ts'
-import { importPublicKey, refuseWeakKey } from './weak-keys.ts'
+import { acceptedSpki, importPublicKey } from './weak-keys.ts'
 
 export interface CertificateRequest {
   readonly profile: Profile
@@ -61,10 +61,7 @@ export async function issueCertificate(request: CertificateRequest, signer: Sign
 
 function buildTbs(request: CertificateRequest, rules: ProfileRules, signer: Signer, identifier: Buffer): Buffer {
   const publicKey = Buffer.isBuffer(request.publicKey) ? importPublicKey(request.publicKey) : request.publicKey
-  refuseWeakKey(publicKey)
-  const spki = Buffer.isBuffer(request.publicKey)
-    ? request.publicKey
-    : publicKey.export({ type: 'spki', format: 'der' })
+  const spki = acceptedSpki(publicKey)
   const subject = encodeName(request.subject)
   const keyId = keyIdentifier(spki)
   const issuer = request.issuer === undefined ? itself(request, subject, keyId) : readIssuer(request.issuer.certificate)

@@ -50,6 +50,8 @@ const printable = /^[A-Za-z0-9 '()+,\-./:=?]*$/
  */
 export function parseName(typed: string): Name {
   if (typed.length > 2000) throw new AppError('invalid-input', 'The name is too long.')
+  // Encoding would turn half a character into U+FFFD without a word.
+  if (!typed.isWellFormed()) throw new AppError('invalid-input', 'The name has half a character in it.')
   const name = splitName(typed).map((part) => {
     const equals = part.indexOf('=')
     const type = typeByText.get(part.slice(0, Math.max(equals, 0)).trim().toLowerCase())
@@ -130,7 +132,7 @@ function checkAttribute({ type, value: asSent }: NameAttribute): NameAttribute {
 function splitName(typed: string): string[] {
   const parts = typed.match(/(?:\\.|"(?:\\.|[^"\\])*"|[^,"\\])+/gsu) ?? []
   const trimmed = parts.map((part) => part.trimStart())
-  if (parts.join(',') !== typed || trimmed.includes('')) {
+  if (parts.length === 0 || parts.join(',') !== typed || trimmed.includes('')) {
     throw new AppError('invalid-input', `The name is empty, or has an empty or unfinished part. ${example}`)
   }
   return trimmed

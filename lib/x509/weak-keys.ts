@@ -30,17 +30,26 @@ const rocaPowers = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 1
 })
 
 const fermatSteps = 100
-const accepted = new WeakSet<KeyObject>()
+/** The SubjectPublicKeyInfo of every key that was accepted: exporting one costs as much as issuing the rest of a certificate. */
+const accepted = new WeakMap<KeyObject, Buffer>()
 
 /**
  * Accepts RSA of 2048 to 4096 bits with an exponent of at least 65537, and EC on P-256, P-384 and P-521; remembers what it accepted.
  * @throws AppError invalid-input that says what is wrong with the key.
  */
 export function refuseWeakKey(publicKey: KeyObject): void {
-  if (accepted.has(publicKey)) return
+  acceptedSpki(publicKey)
+}
+
+/** The DER of the SubjectPublicKeyInfo of a key that refuseWeakKey accepts. @throws AppError invalid-input for any other */
+export function acceptedSpki(publicKey: KeyObject): Buffer {
+  const known = accepted.get(publicKey)
+  if (known !== undefined) return known
   if (publicKey.type !== 'public') throw new AppError('internal', 'A public key was expected.')
-  refuseWeakSpki(publicKey.export({ type: 'spki', format: 'der' }))
-  accepted.add(publicKey)
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  refuseWeakSpki(spki)
+  accepted.set(publicKey, spki)
+  return spki
 }
 
 /**
@@ -55,7 +64,7 @@ export function importPublicKey(spki: Buffer): KeyObject {
   } catch (cause) {
     throw new AppError('invalid-input', 'The public key is not a valid one: its point is not on the curve.', { cause })
   }
-  accepted.add(publicKey)
+  accepted.set(publicKey, spki)
   return publicKey
 }
 
