@@ -14,6 +14,7 @@ static char *trim(char *text) {
 static void keep(struct conf *into, const char *key, const char *value) {
   if (strcmp(key, "SoftHsmLibrary") == 0) snprintf(into->soft_hsm_library, sizeof into->soft_hsm_library, "%s", value);
   if (strcmp(key, "SoftHsmConf") == 0) snprintf(into->soft_hsm_conf, sizeof into->soft_hsm_conf, "%s", value);
+  if (strcmp(key, "TokenFolder") == 0) snprintf(into->token_folder, sizeof into->token_folder, "%s", value);
   if (strcmp(key, "State") == 0) snprintf(into->state, sizeof into->state, "%s", value);
   if (strcmp(key, "Serial") == 0) snprintf(into->serial, sizeof into->serial, "%s", value);
 }
@@ -51,5 +52,7 @@ int conf_read(struct conf *into) {
     }
   }
   free(text);
-  return into->soft_hsm_library[0] && into->soft_hsm_conf[0] && into->state[0] && into->serial[0] ? 0 : -1;
+  const char *needed[] = { into->soft_hsm_library, into->soft_hsm_conf, into->token_folder, into->state, into->serial };
+  for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) if (needed[i][0] == '\0') return -1;
+  return 0;
 }

@@ -22,7 +22,8 @@ struct state {
   uint32_t so_logins, so_failures;
   uint32_t initial_pin;   /* 1: set by the Partition SO and not yet changed */
   uint32_t fault_version; /* changes whenever the fault file is written */
-  uint32_t reserved[5];
+  uint32_t token_at_risk; /* 1: SoftHSM is rewriting token.object, and a copy is beside the state file */
+  uint32_t reserved[4];
   uint32_t fired[FAULT_LIMIT]; /* how often each fault rule has struck, over all processes */
   uint32_t unused[16];
 };
@@ -33,7 +34,7 @@ struct state {
 
 /* Section StandIn of Chrystoki.conf. */
 struct conf {
-  char soft_hsm_library[1024], soft_hsm_conf[1024], state[1024], serial[17];
+  char soft_hsm_library[1024], soft_hsm_conf[1024], token_folder[1024], state[1024], serial[17];
 };
 
 extern struct state *state;      /* NULL until C_Initialize has found its configuration */
@@ -45,6 +46,9 @@ int conf_read(struct conf *into);          /* 0, or -1 when Chrystoki.conf is mi
 int state_open(const char *path);          /* maps the state file and remembers the path of the fault file */
 void state_lock(void);                     /* one holder over all threads and processes */
 void state_unlock(void);
+void journal_begin(void);                  /* around every call that makes SoftHSM rewrite token.object */
+void journal_end(void);
+void journal_repair(void);                 /* by state_lock(), when a holder was killed in between */
 CK_RV role_ready(CK_SESSION_HANDLE s);      /* CKR_PIN_EXPIRED while the initial PIN is unchanged */
 CK_RV fault_at(enum function_number fn);   /* CKR_OK to go on; may also delay, print, hang or end the process */
 

@@ -9,7 +9,9 @@
   uint32_t before = state->counter; \
   if (before >= (lock_at)) { (rv) = CKR_PIN_LOCKED; break; } \
   state->counter = before + 1; \
+  journal_begin(); \
   (rv) = (question); \
+  journal_end(); \
   if ((rv) == CKR_OK) state->counter = 0; \
   else if ((rv) != CKR_PIN_INCORRECT) state->counter = before; \
 } while (0)
@@ -40,7 +42,9 @@ CK_RV own_C_Login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG
 CK_RV own_C_InitPIN(CK_SESSION_HANDLE s, CK_BYTE *pin, CK_ULONG pinLen) {
   if (pinLen < SHORTEST_PIN) return CKR_PIN_LEN_RANGE;
   state_lock();
+  journal_begin();
   CK_RV rv = soft->C_InitPIN(s, pin, pinLen);
+  journal_end();
   if (rv == CKR_OK) state->failures = 0, state->initial_pin = 1;
   state_unlock();
   return rv;

@@ -38,6 +38,7 @@ int state_open(const char *path) {
 void state_lock(void) {
   pthread_mutex_lock(&threads);
   while (flock(state_file, LOCK_EX) != 0 && errno == EINTR) continue;
+  journal_repair();
 }
 
 void state_unlock(void) {

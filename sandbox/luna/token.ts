@@ -83,7 +83,7 @@ async function writeConf(dir: string, module: string, serial: string): Promise<v
   await writeWhole(
     join(dir, 'Chrystoki.conf'),
     `Chrystoki2 = {\n  LibUNIX64 = ${module};\n}\nStandIn = {\n  SoftHsmLibrary = ${library};\n` +
-      `  SoftHsmConf = ${softHsmConf};\n  State = ${join(dir, 'state')};\n  Serial = ${serial};\n}\n`
+      `  SoftHsmConf = ${softHsmConf};\n  TokenFolder = ${join(dir, 'tokens')};\n  State = ${join(dir, 'state')};\n  Serial = ${serial};\n}\n`
   )
 }
 
