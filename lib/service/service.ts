@@ -3,7 +3,6 @@
  * A program is `await runService({ name, title, config, start })` and nothing else.
  */
 import { readFile } from 'node:fs/promises'
-import { Socket } from 'node:net'
 import { parseArgs } from 'node:util'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Pool } from 'mysql2/promise'
@@ -16,6 +15,7 @@ import { openPool } from '../database/pool.ts'
 import { AppError, messageOf } from '../errors/app-error.ts'
 import { openLog } from '../log/log.ts'
 import { registerHealth } from './health.ts'
+import { watchLifeline } from './lifeline.ts'
 import { answerProblem, newRequestId } from './problems.ts'
 
 /** The part of a configuration that this room uses; services/catalog.ts has the whole. */
@@ -118,16 +118,6 @@ async function serve<Config extends ServiceConfig>(spec: ServiceSpec<Config>, co
   registerHealth(app, metrics, () => running)
   running = await spec.start({ config, log, app, database, metrics, fail })
   await app.listen({ host: config.listen.host, port: config.listen.port })
-}
-
-/** The sandbox holds the other end: when it dies, even by SIGKILL, we read end of file. */
-export function watchLifeline(ended: () => void): void {
-  const fd = Number(process.env.KEYSCALER_LIFELINE_FD)
-  if (!Number.isInteger(fd) || fd < 3) return
-  const lifeline = new Socket({ fd, readable: true, writable: false })
-  lifeline.on('close', ended).on('error', () => {})
-  lifeline.resume()
-  lifeline.unref()
 }
 
 async function openApp(config: ServiceConfig, log: Logger): Promise<FastifyInstance> {

@@ -11,7 +11,9 @@ export interface ApplyContext {
   readonly answersOf: (step: string) => Promise<Readonly<Record<string, unknown>>>
   /** A kept secret of this or an earlier step; undefined when none was given. */
   readonly secretOf: (step: string, field: string) => Promise<string | undefined>
-  /** Absolute path of the 0600 file that holds a secret that a service needs to start; written when absent. */
+  /** Absolute path of a 0600 file with a kept secret, for a service that needs it to start; undefined when none was given. */
+  readonly secretFile: (step: string, field: string) => Promise<string | undefined>
+  /** Absolute path of the 0600 file of a secret that we make ourselves; made once, when absent. */
   readonly credentialFile: (name: string, make: () => string | Promise<string>) => Promise<string>
   /**
    * One effect: intent in the ledger, `make` (idempotent: adopts what is there), done in the ledger with what it

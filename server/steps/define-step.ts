@@ -32,10 +32,13 @@ export interface DefinedStep {
   readonly checkIds: readonly string[]
   readonly makesStale: readonly StepId[]
   readonly secretsBoundTo: readonly string[]
-  readonly deploys: boolean
+  /** False: something else is kept instead (a hash), so an empty field cannot mean "as before". */
+  readonly keepsSecretsAsTyped: boolean
   /** `raw` holds field names only (no csrf token, no revision). Unknown and repeated fields are refused by name. */
   readonly parse: (raw: Readonly<Record<string, unknown>>) => Parsed
-  /** JSON Schema of the answers, for scripts. */
+  /** Kept answers taken up again after a kill: what passed the schema once is applied as it stands. */
+  readonly restore: (values: Readonly<Record<string, unknown>>, secrets: Readonly<Record<string, string>>) => Submission
+  /** "What Next will do" for answers so far. */
   readonly planFor: (values: Readonly<Record<string, unknown>>) => readonly string[]
 }
 
@@ -51,7 +54,6 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     checkIds: step.checks.flatMap((check) => check.ids),
     makesStale: step.makesStale,
     secretsBoundTo: step.secretsBoundTo ?? [],
-    deploys: step.apply !== undefined,
     planFor: (values) => {
       const parsed = step.answers.safeParse(asked(views, values))
       return planOf(parsed.success ? parsed.data : {})
@@ -59,20 +61,32 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     parse: (raw) => {
       const parsed = step.answers.safeParse(asked(views, raw))
       if (!parsed.success) return { ok: false, fields: messages(parsed.error.issues, views) }
-      const answers = parsed.data
-      const shown: Record<string, FieldValue> = {}
-      for (const [name, value] of Object.entries(answers)) {
-        if (value !== undefined && value !== null && !views[name]?.secret) shown[name] = value as FieldValue
-      }
-      const submission: Submission = {
-        values: shown,
-        keepSecrets: () => (step.keep === undefined ? Promise.resolve(secretsOf(answers, views)) : step.keep(answers)),
-        check: (around, watch) => runChecks(step.checks, answers, around, watch),
-        apply: (context) => (step.apply === undefined ? Promise.resolve({}) : step.apply(answers, context)),
-        plan: planOf(answers)
-      }
-      return { ok: true, submission }
-    }
+      return { ok: true, submission: submissionOf(step, views, parsed.data) }
+    },
+    restore: (values, secrets) => {
+      const parsed = step.answers.safeParse(asked(views, { ...values, ...secrets }))
+      // A step that keeps something else instead of its secret (a hash) applies without it (Step.keep).
+      return submissionOf(step, views, parsed.success ? parsed.data : (values as Answers))
+    },
+    keepsSecretsAsTyped: step.keep === undefined
+  }
+}
+
+function submissionOf<Id extends StepId, Answers extends object>(
+  step: Step<Id, Answers>,
+  views: Readonly<Record<string, FieldView>>,
+  answers: Answers
+): Submission {
+  const shown: Record<string, FieldValue> = {}
+  for (const [name, value] of Object.entries(answers)) {
+    if (value !== undefined && value !== null && !views[name]?.secret) shown[name] = value as FieldValue
+  }
+  return {
+    values: shown,
+    keepSecrets: () => (step.keep === undefined ? Promise.resolve(secretsOf(answers, views)) : step.keep(answers)),
+    check: (around, watch) => runChecks(step.checks, answers, around, watch),
+    apply: (context) => (step.apply === undefined ? Promise.resolve({}) : step.apply(answers, context)),
+    plan: step.plan(answers)
   }
 }
 

@@ -1,0 +1,23 @@
+/**
+ * The wizard's two apps. While setup is open: the door, the steps. Once it is finished: a status page, and no route of
+ * setup at all; main.ts puts one in place of the other.
+ */
+import type { FastifyInstance } from 'fastify'
+import { codeRoutes } from './web/code-routes.ts'
+import { type SetupRoutesOptions, setupRoutes } from './web/setup-routes.ts'
+import { type StatusRoutesOptions, statusRoutes } from './web/status-routes.ts'
+import { type FrameOptions, wizardFrame } from './web/wizard-app.ts'
+
+export async function setupApp(options: FrameOptions & SetupRoutesOptions): Promise<FastifyInstance> {
+  const app = await wizardFrame(options)
+  app.get('/', async (_request, reply) => reply.redirect('/setup', 303))
+  await app.register(codeRoutes, options)
+  await app.register(setupRoutes, options)
+  return app
+}
+
+export async function lockedApp(options: FrameOptions & StatusRoutesOptions): Promise<FastifyInstance> {
+  const app = await wizardFrame(options)
+  await app.register(statusRoutes, options)
+  return app
+}

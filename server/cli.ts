@@ -1,0 +1,24 @@
+#!/usr/bin/env node
+/** The command: `keyscaler serve | apply | code | unlock | license`. Data on stdout, messages on stderr. */
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { registerApply } from './cli/apply.ts'
+import { registerLicense } from './cli/license.ts'
+import { registerServe } from './cli/serve.ts'
+import { registerUnlock } from './cli/unlock.ts'
+import { product } from './web/product.ts'
+
+const defaultState = process.env.STATE_DIRECTORY ?? join('/var/lib', 'keyscaler')
+
+const program = new Command('keyscaler')
+  .description('Installs KeyScaler and runs its services.')
+  .version(`${product.version} (${product.build})`)
+  .showSuggestionAfterError()
+  .configureOutput({ outputError: (text, write) => write(text) })
+  .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : 2))
+
+registerServe(program, defaultState)
+registerApply(program, defaultState)
+registerUnlock(program, defaultState)
+registerLicense(program, defaultState)
+await program.parseAsync()

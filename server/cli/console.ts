@@ -1,0 +1,34 @@
+/** How the command ends and speaks: messages on stderr, exit codes as reference/ux.md has them. */
+import { AppError, type ErrorCode, messageOf } from '../../lib/errors/app-error.ts'
+
+/** 2 usage · 3 invalid answers · 4 check failed · 6 failed and not rolled back · 7 another run holds the state. */
+const exitCodeOf: Partial<Record<ErrorCode, number>> = {
+  'invalid-input': 3,
+  'check-failed': 4,
+  'pin-rejected': 4,
+  'deploy-failed': 6,
+  conflict: 7,
+  locked: 7
+}
+
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
+
+/** Runs a command's work; an error becomes a plain message, its cure, and the exit code. */
+export async function ending(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (thrown) {
+    say(`keyscaler: ${messageOf(thrown)}`)
+    if (thrown instanceof AppError && thrown.cure !== undefined) say(`           ${thrown.cure}`)
+    process.exit(thrown instanceof AppError ? (exitCodeOf[thrown.code] ?? 6) : 6)
+  }
+}
+
+/** Resolves with the signal that asks us to end. */
+export function askedToEnd(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, resolve)
+  })
+}

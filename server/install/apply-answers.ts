@@ -1,0 +1,44 @@
+/** The unattended door: the answers file's steps, in order, through the same submitStep as the form's. */
+import { AppError } from '../../lib/errors/app-error.ts'
+import type { StepId } from '../steps/step.ts'
+import type { AnswersFile } from './answers-file.ts'
+import type { Install } from './install.ts'
+import type { Watcher } from './submit.ts'
+
+export interface ApplyEvents {
+  readonly begin: (step: StepId, title: string) => void
+  readonly done: (step: StepId, ms: number) => void
+  readonly watch: Watcher
+}
+
+/** @throws AppError check-failed, invalid-input or what an apply threw; the message names the step and the cure */
+export async function applyAnswers(install: Install, file: AnswersFile, events: ApplyEvents): Promise<void> {
+  for (const step of install.steps) {
+    const started = performance.now()
+    events.begin(step.id, step.title)
+    const outcome = await install.submit(step.id, file.steps[step.id] ?? {}, {
+      continueAnyway: file.continueAnyway,
+      actor: 'answers file',
+      watch: events.watch
+    })
+    if (!outcome.ok) throw refusal(step.title, outcome)
+    events.done(step.id, Math.round(performance.now() - started))
+  }
+}
+
+function refusal(title: string, outcome: Extract<Awaited<ReturnType<Install['submit']>>, { ok: false }>): AppError {
+  if (outcome.error !== undefined) return outcome.error
+  const fields = Object.entries(outcome.fields)
+  const bad = outcome.findings.filter(({ verdict }) => verdict === 'fail' || verdict === 'warn')
+  const lines = bad.length > 0 ? bad.map(({ say }) => say) : fields.map(([name, text]) => `${name}: ${text}`)
+  const cure = bad.find((finding) => finding.cure !== undefined)?.cure
+  const onlyWarnings = bad.length > 0 && bad.every(({ verdict }) => verdict === 'warn')
+  return new AppError(bad.length > 0 ? 'check-failed' : 'invalid-input', `${title}: ${lines.join(' ')}`, {
+    fields: outcome.fields,
+    ...(onlyWarnings
+      ? { cure: `${cure ?? ''} To go on all the same, set continueAnyway: true in the answers file.`.trim() }
+      : cure === undefined
+        ? {}
+        : { cure })
+  })
+}

@@ -1,0 +1,90 @@
+/**
+ * What must survive before there is a database: one 0600 file, replaced atomically. After the database step it holds
+ * only where the database is; everything else lives in MySQL. A state folder with traces of an install and no boot
+ * file means locked, never "start over".
+ */
+import { randomUUID } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
+
+const secretPlace = z.union([
+  z.strictObject({ file: z.string() }),
+  z.strictObject({ sealed: z.strictObject({ v: z.literal(1), iv: z.string(), data: z.string() }) })
+])
+const fieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])
+
+export const storedAnswers = z.object({
+  revision: z.int(),
+  values: z.record(z.string(), fieldValue),
+  secrets: z.record(z.string(), secretPlace),
+  findings: z.array(z.looseObject({ id: z.string() })),
+  actor: z.string(),
+  at: z.string(),
+  appliedAt: z.string().nullable()
+})
+export type StoredAnswers = z.infer<typeof storedAnswers>
+export type SecretPlace = z.infer<typeof secretPlace>
+
+const effect = z.object({
+  step: z.string(),
+  kind: z.string(),
+  name: z.string(),
+  state: z.enum(['intent', 'done']),
+  at: z.string()
+})
+
+const bootState = z.object({
+  version: z.literal(1),
+  install: z.string(),
+  createdAt: z.string(),
+  finishedAt: z.string().nullable(),
+  /** Once true, answers below are only the database step's: where MySQL is. */
+  databaseReady: z.boolean(),
+  answers: z.record(z.string(), storedAnswers),
+  ledger: z.array(effect)
+})
+export type BootState = z.infer<typeof bootState>
+
+export interface BootFile {
+  readonly state: () => BootState
+  readonly change: (next: (state: BootState) => BootState) => Promise<void>
+}
+
+/** Reads, or begins, the install of a state folder. @throws AppError locked when an install's traces are there without it */
+export async function openBootFile(stateDir: string): Promise<BootFile> {
+  const path = join(stateDir, 'boot.json')
+  const text = await readPrivateFile(path)
+  let state = text === null ? await begin(stateDir) : bootState.parse(JSON.parse(text))
+  if (text === null) await writePrivateFile(path, JSON.stringify(state, null, 2))
+  let writing: Promise<void> = Promise.resolve()
+  return {
+    state: () => state,
+    change: (next) => {
+      state = next(state)
+      const whole = JSON.stringify(state, null, 2)
+      writing = writing.then(() => writePrivateFile(path, whole))
+      return writing
+    }
+  }
+}
+
+async function begin(stateDir: string): Promise<BootState> {
+  const traces = (await readdir(stateDir).catch(() => [])).filter((name) => name === 'credentials' || name === 'run')
+  if (traces.length > 0) {
+    throw new AppError('locked', `${stateDir} holds an install (${traces.join(', ')}) but its boot file is missing.`, {
+      cure: 'Restore boot.json from a backup, or choose another --state folder.'
+    })
+  }
+  return {
+    version: 1,
+    install: randomUUID(),
+    createdAt: new Date().toISOString(),
+    finishedAt: null,
+    databaseReady: false,
+    answers: {},
+    ledger: []
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * One install, opened over its state folder: where it stands, the one way in, and what a kill left unfinished. Everything
+ * that the three doors (form, script, answers file) may do goes through this.
+ */
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Pool } from 'mysql2/promise'
+import { readPrivateFile } from '../../lib/config/private-file.ts'
+import { asDatabaseError, openPool } from '../../lib/database/pool.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
+import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
+import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
+import type { CheckSurroundings, Finding } from '../checks/check.ts'
+import { serviceAddress } from '../deploy/addresses.ts'
+import type { DeployTarget } from '../deploy/target.ts'
+import { databaseConnectionFrom } from '../steps/database/answers.ts'
+import type { DefinedStep, Submission } from '../steps/define-step.ts'
+import type { ApplyResult, StepId } from '../steps/step.ts'
+import { applyContext, tlsPath } from './apply-step.ts'
+import { openBootFile, type StoredAnswers } from './boot-file.ts'
+import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
+import { openSecretKeeper } from './secrets.ts'
+import { bootStore, type InstallStore, moveIn, mysqlStore } from './store.ts'
+import {
+  fieldMessages,
+  type Outcome,
+  readAnswers,
+  type SubmitGround,
+  type SubmitOptions,
+  stepOf,
+  submitStep,
+  type Watcher
+} from './submit.ts'
+
+export interface InstallOptions {
+  readonly stateDir: string
+  readonly steps: readonly DefinedStep[]
+  readonly target: DeployTarget
+}
+
+export interface Install {
+  readonly id: string
+  readonly stateDir: string
+  readonly steps: readonly DefinedStep[]
+  readonly target: DeployTarget
+  readonly finishedAt: () => string | null
+  readonly answers: () => Promise<AnswersByStep>
+  readonly progress: () => Promise<readonly StepProgress[]>
+  /** Parses and checks; changes nothing. */
+  readonly check: (step: StepId, raw: Readonly<Record<string, unknown>>, watch?: Watcher) => Promise<CheckOutcome>
+  /** @throws AppError locked, out-of-order, conflict */
+  readonly submit: (step: StepId, raw: Readonly<Record<string, unknown>>, options: SubmitOptions) => Promise<Outcome>
+  /** Finishes what a kill interrupted; null when nothing was. */
+  readonly resume: (watch?: Watcher) => Promise<{ step: StepId; error?: AppError } | null>
+  /** `keyscaler unlock` on the host left a request: setup is open again. False when there is none. */
+  readonly takeUnlock: () => Promise<boolean>
+  readonly surroundings: (step: StepId) => Promise<CheckSurroundings>
+  readonly kms: () => Promise<KmsClient>
+  readonly database: () => Pool | null
+  readonly close: () => Promise<void>
+}
+
+/** File in the state folder that asks a wizard, running or not yet, to open setup again. */
+export const unlockRequest = 'unlock-request'
+
+export interface CheckOutcome {
+  readonly fields: Readonly<Record<string, string>>
+  readonly findings: readonly Finding[]
+}
+
+export async function openInstall(options: InstallOptions): Promise<Install> {
+  const { stateDir, steps, target } = options
+  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  const boot = await openBootFile(stateDir)
+  const { install } = boot.state()
+  let pool: Pool | null = null
+  let kmsClient: KmsClient | null = null
+  let store: InstallStore = bootStore(boot)
+
+  const kms = async () => {
+    const kmsAnswers = (await store.answers()).get('kms')
+    if (kmsAnswers?.appliedAt == null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
+    kmsClient ??= openKmsClient({
+      address: serviceAddress('kms', String(kmsAnswers.values.kmsHost)).address,
+      identity: {
+        certificate: tlsPath(stateDir, 'wizard.crt'),
+        key: tlsPath(stateDir, 'wizard.key'),
+        ca: tlsPath(stateDir, 'service-ca.crt')
+      }
+    })
+    return kmsClient
+  }
+  const vault = async () => {
+    if (pool === null || (await store.answers()).get('kms')?.appliedAt == null) return null
+    return { database: pool, kms: await kms() }
+  }
+  const keeper = openSecretKeeper(stateDir, install, vault)
+
+  const connect = async (answers: StoredAnswers) => {
+    const place = answers.secrets.dbPassword
+    const password = place === undefined ? '' : await keeper.open('database', 'dbPassword', place)
+    return openPool(databaseConnectionFrom(answers.values, password))
+  }
+  const databaseAnswers = boot.state().answers.database
+  if (boot.state().databaseReady && databaseAnswers !== undefined) {
+    pool = await connect(databaseAnswers)
+    store = mysqlStore(pool, boot)
+  }
+
+  const answers = async () => {
+    try {
+      return await store.answers()
+    } catch (thrown) {
+      throw asDatabaseError(thrown)
+    }
+  }
+
+  const surroundings = async (step: StepId): Promise<CheckSurroundings> => {
+    const index = steps.findIndex((candidate) => candidate.id === step)
+    const before = new Set<StepId>(steps.slice(0, index).map((candidate) => candidate.id))
+    const known = [...(await answers())].filter(([id]) => before.has(id) || step === 'complete')
+    return {
+      stateDir,
+      install,
+      earlier: Object.fromEntries(known.map(([id, row]) => [id, row.values])),
+      progress: () => {},
+      services: pool === null ? {} : { database: pool }
+    }
+  }
+
+  /** After the database step's effects: from here on MySQL is the store. */
+  const moveToDatabase = async (row: StoredAnswers) => {
+    const opened = await connect(row)
+    try {
+      await moveIn(opened, boot)
+      await boot.change((state) => ({ ...state, databaseReady: true, answers: { database: row }, ledger: [] }))
+    } catch (thrown) {
+      await opened.end()
+      throw thrown
+    }
+    await pool?.end()
+    pool = opened
+    store = mysqlStore(pool, boot)
+  }
+
+  const apply = async (
+    step: StepId,
+    revision: number,
+    submission: Submission,
+    watch: Watcher
+  ): Promise<ApplyResult> => {
+    const current = await answers()
+    const context = applyContext(step, {
+      install,
+      stateDir,
+      store,
+      keeper,
+      answers: current,
+      database: () => {
+        if (pool === null) throw new AppError('out-of-order', 'The database step is not done.')
+        return pool
+      },
+      deploy: target,
+      kms,
+      report: (phase) => watch.phase?.(phase)
+    })
+    if (step === 'kms') {
+      await kmsClient?.close()
+      kmsClient = null
+    }
+    const result = await submission.apply(context)
+    const row = current.get(step)
+    if (step === 'database' && row !== undefined) await moveToDatabase(row)
+    await store.markApplied(step, revision)
+    if (step === steps.at(-1)?.id) await store.finish()
+    return result
+  }
+
+  const ground: SubmitGround = {
+    steps,
+    answers,
+    finished: () => boot.state().finishedAt !== null,
+    openSecret: (step, field, stored) => {
+      const place = stored.secrets[field]
+      return place === undefined ? Promise.resolve('') : keeper.open(step, field, place)
+    },
+    surroundings,
+    save: async (step, expected, submission, findings, actor) => {
+      if (step === 'database')
+        refuseMovedDatabase(boot.state().databaseReady, boot.state().answers.database, submission)
+      const secrets = Object.fromEntries(
+        await Promise.all(
+          Object.entries(await submission.keepSecrets()).map(
+            async ([field, secret]) => [field, await keeper.keep(step, field, secret)] as const
+          )
+        )
+      )
+      return store.save(step, expected, { values: submission.values, secrets, findings, actor })
+    },
+    apply
+  }
+
+  const inTurn = oneAtATime()
+  return {
+    id: install,
+    stateDir,
+    steps,
+    target,
+    finishedAt: () => boot.state().finishedAt,
+    answers,
+    progress: async () => progressOf(steps, await answers()),
+    check: async (id, raw, watch = {}) => {
+      if (ground.finished()) throw new AppError('locked', 'Setup is finished.')
+      const parsed = await readAnswers(ground, stepOf(ground, id), raw, (await answers()).get(id))
+      if (!parsed.ok) return { fields: parsed.fields, findings: [] }
+      const findings = await parsed.submission.check(await surroundings(id), watch)
+      return { fields: fieldMessages(findings), findings }
+    },
+    submit: (step, raw, submitOptions) => inTurn(() => submitStep(ground, step, raw, submitOptions)),
+    resume: (watch = {}) =>
+      inTurn(async () => {
+        const current = await answers()
+        const pending = steps.find((step) => current.get(step.id)?.appliedAt === null)
+        const row = pending === undefined ? undefined : current.get(pending.id)
+        if (pending === undefined || row === undefined) return null
+        try {
+          const secrets: Record<string, string> = {}
+          for (const [field, place] of Object.entries(row.secrets)) {
+            if (place !== undefined) secrets[field] = await keeper.open(pending.id, field, place)
+          }
+          await apply(pending.id, row.revision, pending.restore(row.values, secrets), watch)
+          return { step: pending.id }
+        } catch (thrown) {
+          const error = thrown instanceof AppError ? thrown : new AppError('deploy-failed', String(thrown))
+          return { step: pending.id, error }
+        }
+      }),
+    takeUnlock: async () => {
+      const request = join(stateDir, unlockRequest)
+      if ((await readPrivateFile(request)) === null) return false
+      await boot.change((state) => ({ ...state, finishedAt: null }))
+      await rm(request, { force: true })
+      return true
+    },
+    surroundings,
+    kms,
+    database: () => pool,
+    close: async () => {
+      await kmsClient?.close()
+      await pool?.end()
+    }
+  }
+}
+
+/** Other services' credentials live in that schema: moving an install to another database is a restore, not an answer. */
+function refuseMovedDatabase(ready: boolean, kept: StoredAnswers | undefined, submission: Submission): void {
+  if (!ready || kept === undefined) return
+  const moved = ['dbHost', 'dbPort', 'dbName'].some((name) => kept.values[name] !== submission.values[name])
+  if (!moved) return
+  const { dbHost, dbPort, dbName } = kept.values
+  throw new AppError(
+    'conflict',
+    `This install lives in ${dbName} on ${dbHost}:${dbPort} and cannot be moved from here.`,
+    {
+      cure: 'Leave host, port and name as they are; user and password may change.'
+    }
+  )
+}
+
+/** A queue of one: submissions and resumes never overlap. */
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const mine = last.then(work, work)
+    last = mine.catch(() => {})
+    return mine
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Where a typed secret waits. Until the KMS lives: a 0600 credential file, because the services need it to start. From
+ * then on: AES-256-GCM in MySQL under a data key that the master key wraps. Write-only: nothing shows one again.
+ */
+import { join } from 'node:path'
+import type { Pool, RowDataPacket } from 'mysql2/promise'
+import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { utcNow } from '../../lib/database/pool.ts'
+import { seal, unseal } from '../../lib/database/sealed.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
+import type { KmsClient, WrappedDataKey } from '../../lib/kms-client/kms-client.ts'
+import type { SecretPlace } from './boot-file.ts'
+
+/** Steps whose secrets a service needs to start, or that come before the KMS. */
+const inFiles = new Set(['database', 'kms'])
+const context = 'answers'
+
+export interface SecretKeeper {
+  readonly keep: (step: string, field: string, secret: string) => Promise<SecretPlace>
+  readonly open: (step: string, field: string, place: SecretPlace) => Promise<string>
+}
+
+export interface Vault {
+  readonly database: Pool
+  readonly kms: KmsClient
+}
+
+/** @param vault answers null until the KMS is deployed */
+export function openSecretKeeper(stateDir: string, install: string, vault: () => Promise<Vault | null>): SecretKeeper {
+  let dataKey: Buffer | undefined
+  const keyOf = async () => {
+    dataKey ??= await openDataKey(await vault())
+    return dataKey
+  }
+  const aad = (step: string, field: string) => `answers/${install}/${step}.${field}`
+  return {
+    keep: async (step, field, secret) => {
+      if (!inFiles.has(step)) return { sealed: seal(await keyOf(), aad(step, field), secret) }
+      const file = `${step}-${field}`
+      await writePrivateFile(credentialPath(stateDir, file), secret)
+      return { file }
+    },
+    open: async (step, field, place) => {
+      if ('sealed' in place) return unseal(await keyOf(), aad(step, field), place.sealed)
+      const secret = await readPrivateFile(credentialPath(stateDir, place.file))
+      if (secret === null) throw new AppError('conflict', `The credential file ${place.file} is missing.`)
+      return secret
+    }
+  }
+}
+
+export function credentialPath(stateDir: string, name: string): string {
+  if (!/^[a-zA-Z0-9-]+$/.test(name)) throw new AppError('internal', `not a credential's name: ${name}`)
+  return join(stateDir, 'credentials', name)
+}
+
+/** The data key for kept answers: made once an install, wrapped in data_keys. */
+async function openDataKey(vault: Vault | null): Promise<Buffer> {
+  if (vault === null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
+  const { database, kms } = vault
+  const find = async () => {
+    const [rows] = await database.query<RowDataPacket[]>('SELECT wrapped FROM data_keys WHERE context = ?', [context])
+    return rows[0]?.wrapped as WrappedDataKey | undefined
+  }
+  const known = await find()
+  if (known !== undefined) return kms.unwrapDataKey(known, context)
+  const fresh = await kms.newDataKey(context)
+  await database.query('INSERT IGNORE INTO data_keys (id, context, wrapped, created_at) VALUES (UUID(), ?, ?, ?)', [
+    context,
+    JSON.stringify(fresh.wrapped),
+    utcNow()
+  ])
+  const stored = await find()
+  if (stored === undefined) throw new AppError('internal', 'The data key was not stored.')
+  return kms.unwrapDataKey(stored, context)
+}

@@ -1,0 +1,162 @@
+/**
+ * The one way in. A browser form, a scripted POST and an answers file all end here: parse, check live, save as an
+ * immutable revision, apply what was checked, mark it done. One at a time an install.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { AppError, messageOf } from '../../lib/errors/app-error.ts'
+import type { CheckWatcher, Finding } from '../checks/check.ts'
+import type { DefinedStep, Submission } from '../steps/define-step.ts'
+import type { ApplyResult, StepId } from '../steps/step.ts'
+import type { StoredAnswers } from './boot-file.ts'
+import { isOpen, progressOf } from './progress.ts'
+
+export interface Watcher extends CheckWatcher {
+  phase?: (text: string) => void
+}
+
+export interface SubmitOptions {
+  /** The revision that the page showed; another one now is a conflict. Absent for scripts. */
+  readonly revision?: number
+  /** Warnings are accepted (and recorded with the findings). */
+  readonly continueAnyway: boolean
+  /** "browser", "script" or "answers file". */
+  readonly actor: string
+  readonly watch?: Watcher
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly next: StepId; readonly findings: readonly Finding[]; readonly result: ApplyResult }
+  | {
+      readonly ok: false
+      readonly fields: Readonly<Record<string, string>>
+      readonly findings: readonly Finding[]
+      /** What went wrong while applying, when that is what went wrong. */
+      readonly error?: AppError
+    }
+
+/** What submit needs of the install; install.ts gives it. */
+export interface SubmitGround {
+  readonly steps: readonly DefinedStep[]
+  readonly answers: () => Promise<ReadonlyMap<StepId, StoredAnswers>>
+  readonly finished: () => boolean
+  /** A kept secret, opened. */
+  readonly openSecret: (step: StepId, field: string, stored: StoredAnswers) => Promise<string>
+  readonly surroundings: (step: StepId) => Promise<Parameters<Submission['check']>[0]>
+  readonly save: (
+    step: StepId,
+    expected: number,
+    submission: Submission,
+    findings: readonly Finding[],
+    actor: string
+  ) => Promise<number>
+  /** Applies and marks the revision done. */
+  readonly apply: (step: StepId, revision: number, submission: Submission, watch: Watcher) => Promise<ApplyResult>
+}
+
+/** Parses with kept secrets filled in for empty fields; a secret bound to a changed answer must be typed again. */
+export async function readAnswers(
+  ground: SubmitGround,
+  step: DefinedStep,
+  raw: Readonly<Record<string, unknown>>,
+  stored: StoredAnswers | undefined
+) {
+  if (stored === undefined || !step.keepsSecretsAsTyped) return step.parse(raw)
+  const filled: Record<string, unknown> = { ...raw }
+  for (const field of Object.keys(stored.secrets)) {
+    if (isEmpty(raw[field]) && step.fields[field]?.secret)
+      filled[field] = await ground.openSecret(step.id, field, stored)
+  }
+  const parsed = step.parse(filled)
+  if (!parsed.ok) return parsed
+  const { values } = parsed.submission
+  const same = step.secretsBoundTo.every((name) => isDeepStrictEqual(values[name], stored.values[name]))
+  return same ? parsed : step.parse(raw)
+}
+
+export async function submitStep(
+  ground: SubmitGround,
+  id: StepId,
+  raw: Readonly<Record<string, unknown>>,
+  options: SubmitOptions
+): Promise<Outcome> {
+  if (ground.finished())
+    throw new AppError('locked', 'Setup is finished.', { cure: 'Run keyscaler unlock on the host.' })
+  const step = stepOf(ground, id)
+  const answers = await ground.answers()
+  if (!isOpen(progressOf(ground.steps, answers), id)) {
+    throw new AppError('out-of-order', `${step.title} comes later: the steps before it are not done.`, {
+      cure: 'Go on with the first step that is not done.'
+    })
+  }
+  const stored = answers.get(id)
+  if (options.revision !== undefined && options.revision !== (stored?.revision ?? 0)) {
+    throw new AppError('conflict', 'This step was changed in another window since you opened it.', {
+      cure: 'Open it again and look at what stands there now.'
+    })
+  }
+
+  const parsed = await readAnswers(ground, step, raw, stored)
+  if (!parsed.ok) return { ok: false, fields: parsed.fields, findings: [] }
+  const { submission } = parsed
+  const watch = options.watch ?? {}
+  const findings = await submission.check(await ground.surroundings(id), watch)
+  const failed = findings.some((finding) => finding.verdict === 'fail')
+  const warned = findings.some((finding) => finding.verdict === 'warn')
+  if (failed || (warned && !options.continueAnyway)) return { ok: false, fields: fieldMessages(findings), findings }
+
+  const typedSecret = Object.keys(step.fields).some((name) => step.fields[name]?.secret && !isEmpty(raw[name]))
+  const unchanged =
+    stored?.appliedAt != null && !typedSecret && isDeepStrictEqual(stored.values, { ...submission.values })
+  if (
+    unchanged &&
+    stored !== undefined &&
+    progressOf(ground.steps, answers).find((row) => row.id === id)?.state === 'done'
+  ) {
+    return { ok: true, next: nextOf(ground, id), findings, result: {} }
+  }
+  try {
+    const revision = await ground.save(id, stored?.revision ?? 0, submission, findings, options.actor)
+    const result = await ground.apply(id, revision, submission, watch)
+    return { ok: true, next: nextOf(ground, id), findings, result }
+  } catch (thrown) {
+    return { ok: false, fields: {}, ...failedApply(step, findings, thrown) }
+  }
+}
+
+/** An apply that failed is shown as one more finding; the answers are kept, and Next goes on from where it stopped. */
+function failedApply(step: DefinedStep, findings: readonly Finding[], thrown: unknown) {
+  const error =
+    thrown instanceof AppError ? thrown : new AppError('deploy-failed', messageOf(thrown), { cause: thrown })
+  const finding: Finding = {
+    id: `${step.id}.apply`,
+    title: step.title,
+    verdict: 'fail',
+    say: error.message,
+    cure:
+      error.cure ?? 'Your answers are kept. Mend the cause, then press Next again: it goes on from where it stopped.',
+    ms: 0
+  }
+  return { findings: [...findings, finding], error }
+}
+
+export function stepOf(ground: Pick<SubmitGround, 'steps'>, id: StepId): DefinedStep {
+  const step = ground.steps.find((candidate) => candidate.id === id)
+  if (step === undefined) throw new AppError('not-found', `There is no step ${id}.`)
+  return step
+}
+
+/** The message of a failed check stands beside its field, too. */
+export function fieldMessages(findings: readonly Finding[]): Record<string, string> {
+  const fields: Record<string, string> = {}
+  for (const { field, verdict, say } of findings) if (field !== undefined && verdict === 'fail') fields[field] ??= say
+  return fields
+}
+
+function nextOf(ground: SubmitGround, id: StepId): StepId {
+  const index = ground.steps.findIndex((step) => step.id === id)
+  return (ground.steps[index + 1] ?? ground.steps[index])?.id ?? id
+}
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || value === ''
+}

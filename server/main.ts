@@ -1,0 +1,160 @@
+/**
+ * `keyscaler serve`: opens the state folder, takes up what runs already, finishes what a kill interrupted, and serves
+ * setup until it is done, the status page from then on. Supervises the services either way (process target).
+ */
+import { watch } from 'node:fs'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { messageOf } from '../lib/errors/app-error.ts'
+import { lockedApp, setupApp } from './app.ts'
+import { processTarget } from './deploy/targets/process.ts'
+import { type Install, openInstall, unlockRequest } from './install/install.ts'
+import { takeStateLock } from './install/state-lock.ts'
+import { steps } from './install/steps.ts'
+import { openAccess } from './web/access.ts'
+import { root } from './web/product.ts'
+import type { SetupRoutesOptions } from './web/setup-routes.ts'
+import { type WizardTls, wizardTls } from './web/wizard-tls.ts'
+
+export interface ServeOptions {
+  readonly stateDir: string
+  readonly host: string
+  /** 0 = any free port. */
+  readonly port: number
+  readonly allowedHosts: readonly string[]
+  readonly tls?: { readonly certificate: string; readonly key: string }
+  readonly suggestions: SetupRoutesOptions['suggestions']
+  readonly log: FastifyBaseLogger
+  /** Lines for the console: the address, the code, the fingerprint. */
+  readonly say: (line: string) => void
+}
+
+export interface Wizard {
+  readonly url: string
+  readonly install: Install
+  /** @param services true: stops them too (the process target's default on a clean stop) */
+  readonly close: (services: boolean) => Promise<void>
+}
+
+export async function serve(options: ServeOptions): Promise<Wizard> {
+  const { stateDir, log, say } = options
+  const unlock = await takeStateLock(stateDir, 'keyscaler serve')
+  const target = processTarget({ stateDir, root })
+  const install = await openInstall({ stateDir, steps, target })
+  const access = await openAccess(stateDir)
+  const tls = await wizardTls(options, stateDir)
+
+  let current: RequestListener = (_request, response) => response.writeHead(503).end()
+  const server = listenWith(tls, (request, response) => current(request, response))
+  const { port } = await listening(server, options.host, options.port)
+  const url = `${tls === null ? 'http' : 'https'}://${bracketed(options.host)}:${port}`
+  const frame = {
+    log,
+    tls: tls !== null,
+    allowedHosts: ['localhost', '127.0.0.1', '[::1]', bracketed(options.host), ...options.allowedHosts]
+  }
+
+  /** Puts an app in place of the one before; what that one is answering still ends. */
+  const show = async (build: (serverFactory: FrameServerFactory) => Promise<FastifyInstance>) => {
+    let handler: RequestListener | undefined
+    const app = await build((next) => {
+      handler = next as RequestListener
+      return createServer()
+    })
+    await app.ready()
+    if (handler !== undefined) current = handler
+    return app
+  }
+  const showLocked = () => show((serverFactory) => lockedApp({ ...frame, serverFactory, install }))
+  const showSetup = () =>
+    show((serverFactory) =>
+      setupApp({
+        ...frame,
+        serverFactory,
+        install,
+        access,
+        suggestions: options.suggestions,
+        finished: () => {
+          access
+            .close()
+            .then(showLocked)
+            .catch((err) => log.error({ err }, 'locking setup failed'))
+          say('Setup is finished and locked. To reopen it: keyscaler unlock')
+        }
+      })
+    )
+
+  await install.takeUnlock()
+  if (install.finishedAt() === null) {
+    const code = await access.newCode()
+    await showSetup()
+    say(`Setup wizard: ${url}`)
+    say(`Setup code:   ${code}`)
+    say(`              (also in ${access.codeFile}; it works once)`)
+    if (tls?.fingerprint !== undefined) say(`Certificate SHA-256: ${tls.fingerprint}`)
+  } else {
+    await showLocked()
+    say(`Setup is finished and locked; status: ${url}`)
+  }
+
+  const unlockWatch = watch(stateDir, (_event, name) => {
+    if (name !== unlockRequest) return
+    install
+      .takeUnlock()
+      .then(async (asked) => {
+        if (!asked) return
+        await showSetup()
+        say(`Setup is open again: ${url}`)
+      })
+      .catch((err) => log.error({ err }, 'unlocking failed'))
+  })
+
+  takeUp(install, log, say)
+  return {
+    url,
+    install,
+    close: async (services) => {
+      unlockWatch.close()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+      if (services) await target.stop()
+      await install.close()
+      await unlock()
+    }
+  }
+}
+
+type FrameServerFactory = NonNullable<Parameters<typeof setupApp>[0]['serverFactory']>
+
+/** In the background, so that the page is there at once: services first, then the step that was interrupted. */
+function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) => void): void {
+  install.target
+    .resume()
+    .then(() => install.resume({ phase: (text) => log.info(text) }))
+    .then((resumed) => {
+      if (resumed === null) return
+      const { step, error } = resumed
+      if (error === undefined) say(`Finished the interrupted step ${step}.`)
+      else say(`The interrupted step ${step} could not be finished: ${error.message}`)
+    })
+    .catch((err) => log.error({ err }, messageOf(err)))
+}
+
+function listenWith(tls: WizardTls | null, handler: RequestListener): Server {
+  if (tls === null) return createServer({ requestTimeout: 60_000, headersTimeout: 10_000 }, handler)
+  const { certificate: cert, key } = tls
+  return createTlsServer({ cert, key, minVersion: 'TLSv1.2', requestTimeout: 60_000, headersTimeout: 10_000 }, handler)
+}
+
+function listening(server: Server, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port }, () => resolve(server.address() as AddressInfo))
+  })
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
+}

@@ -1,0 +1,96 @@
+/**
+ * Who may run setup: the holder of the one-time code, once. The code (128 bits) is printed on the console and stands in a
+ * 0600 file; it is exchanged for a browser session or a script's bearer token, and is gone with that. Only SHA-256
+ * hashes of sessions are kept, in the state folder, so that a restarted wizard still knows its browser.
+ */
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+
+const sessionHours = 12
+const kept = z.array(z.strictObject({ hash: z.string(), kind: z.enum(['browser', 'script']), until: z.number() }))
+
+export interface Access {
+  readonly codeFile: string
+  /** Makes a fresh code; an older one is void. */
+  readonly newCode: () => Promise<string>
+  /** Exchanges the code, once, for a session token; null when it is not the code. */
+  readonly claim: (code: string, kind: 'browser' | 'script') => Promise<string | null>
+  readonly holds: (token: string | undefined, kind: 'browser' | 'script') => boolean
+  /** Ends every session and voids the code: setup is finished. */
+  readonly close: () => Promise<void>
+}
+
+export async function openAccess(stateDir: string): Promise<Access> {
+  const codeFile = codeFileOf(stateDir)
+  const sessionFile = join(stateDir, 'sessions.json')
+  const text = await readPrivateFile(sessionFile)
+  let sessions = text === null ? [] : kept.parse(JSON.parse(text))
+  const store = () => writePrivateFile(sessionFile, JSON.stringify(sessions))
+  let claiming: Promise<unknown> = Promise.resolve()
+
+  const claim = async (code: string, kind: 'browser' | 'script') => {
+    const expected = await readPrivateFile(codeFile)
+    if (expected === null || !sameText(plainCode(code), plainCode(expected))) return null
+    await rm(codeFile, { force: true })
+    const token = randomBytes(32).toString('base64url')
+    const now = Date.now()
+    const fresh = { hash: hashOf(token), kind, until: now + sessionHours * 3_600_000 }
+    sessions = [...sessions.filter((session) => session.until > now), fresh]
+    await store()
+    return token
+  }
+
+  return {
+    codeFile,
+    newCode: () => writeSetupCode(stateDir),
+    // In turn, so that two at once cannot both spend the one code.
+    claim: (code, kind) => {
+      const mine = claiming.then(() => claim(code, kind))
+      claiming = mine.catch(() => {})
+      return mine
+    },
+    holds: (token, kind) => {
+      if (token === undefined) return false
+      const hash = hashOf(token)
+      return sessions.some((row) => row.kind === kind && row.until > Date.now() && sameText(row.hash, hash))
+    },
+    close: async () => {
+      sessions = []
+      await store()
+      await rm(codeFile, { force: true })
+    }
+  }
+}
+
+/** Writes a new one-time code into the state folder (0600) and answers it, in groups for reading aloud. */
+export async function writeSetupCode(stateDir: string): Promise<string> {
+  const code = (randomBytes(16).toString('hex').match(/.{4}/g) ?? []).join('-')
+  await writePrivateFile(codeFileOf(stateDir), `${code}\n`)
+  return code
+}
+
+/** The CSRF token of a session: bound to it, nothing stored. */
+export function csrfTokenOf(session: string): string {
+  return createHmac('sha256', session).update('csrf').digest('base64url')
+}
+
+/** Compares without telling by its time how much was right. */
+export function sameText(left: string, right: string): boolean {
+  const [a, b] = [createHash('sha256').update(left).digest(), createHash('sha256').update(right).digest()]
+  return timingSafeEqual(a, b)
+}
+
+function codeFileOf(stateDir: string): string {
+  return join(stateDir, 'setup-code')
+}
+
+function plainCode(code: string): string {
+  return code.replace(/[\s-]/g, '').toLowerCase()
+}
+
+function hashOf(token: string): string {
+  return createHash('sha256').update(token).digest('base64')
+}

@@ -1,0 +1,78 @@
+/**
+ * What stands before every route: which Host names are ours (DNS rebinding), whether a page of ours sent a POST (Origin
+ * or Sec-Fetch-Site, and the session's CSRF token), and who holds a session. Guards are hooks on routed requests, never
+ * comparisons of raw URLs.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AppError } from '../../lib/errors/app-error.ts'
+import { type Access, csrfTokenOf, sameText } from './access.ts'
+
+export interface GuardOptions {
+  /** Host names that may stand in a Host header, without port. */
+  readonly allowedHosts: readonly string[]
+  readonly tls: boolean
+}
+
+export interface Caller {
+  readonly kind: 'browser' | 'script'
+  /** For forms; empty for scripts. */
+  readonly csrf: string
+}
+
+/** 421 for a Host that is not ours. X-Forwarded-* is never read (trustProxy is off). */
+export function guardHost(app: FastifyInstance, { allowedHosts }: GuardOptions): void {
+  const allowed = new Set(allowedHosts.map((name) => name.toLowerCase()))
+  app.addHook('onRequest', async (request, reply) => {
+    if (allowed.has(hostName(request.headers.host ?? ''))) return
+    return reply.code(421).type('text/plain').send('This name is not served here. Use an address that setup printed.\n')
+  })
+}
+
+/** With TLS the `__Host-` prefix binds the cookie to this host; browsers differ on it over loopback http. */
+export function sessionCookie(tls: boolean) {
+  return {
+    name: tls ? '__Host-keyscaler-setup' : 'keyscaler-setup',
+    options: { httpOnly: true, sameSite: 'strict', secure: tls, path: '/' } as const
+  }
+}
+
+/** Who this is, or null. A bearer token replaces cookie and CSRF. */
+export function callerOf(request: FastifyRequest, access: Access, tls: boolean): Caller | null {
+  const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
+  if (bearer !== undefined) return access.holds(bearer, 'script') ? { kind: 'script', csrf: '' } : null
+  const cookie = request.cookies[sessionCookie(tls).name]
+  if (cookie === undefined || !access.holds(cookie, 'browser')) return null
+  return { kind: 'browser', csrf: csrfTokenOf(cookie) }
+}
+
+/** For POSTs of a browser session: sent by a page of ours, with its token. @throws AppError forbidden */
+export function refuseForgery(request: FastifyRequest, caller: Caller): void {
+  if (caller.kind === 'script') return
+  refuseForeignOrigin(request)
+  const body: unknown = request.body
+  const token = typeof body === 'object' && body !== null && '_csrf' in body ? body._csrf : undefined
+  const header = request.headers['x-csrf-token']
+  const given = typeof header === 'string' ? header : token
+  if (typeof given === 'string' && sameText(given, caller.csrf)) return
+  throw new AppError('forbidden', 'This form is too old, or did not come from setup.', {
+    cure: 'Go back, reload the page and send it again. What you typed is still in the form.'
+  })
+}
+
+/** A browser tells where a POST comes from; one that does not say is not answered. */
+export function refuseForeignOrigin(request: FastifyRequest): void {
+  const { origin, host } = request.headers
+  const site = request.headers['sec-fetch-site']
+  const ours = origin === undefined ? site === 'same-origin' : origin === `${request.protocol}://${host}`
+  if (!ours) throw new AppError('forbidden', 'This request came from another site.', { cure: 'Open setup itself.' })
+}
+
+/** Pages of setup may be kept nowhere. */
+export function neverStore(_request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+  reply.header('cache-control', 'no-store')
+  done()
+}
+
+function hostName(host: string): string {
+  return host.replace(/:\d+$/, '').toLowerCase()
+}

@@ -1,0 +1,107 @@
+/** Frame of both of the wizard's apps (setup open, setup locked): views, assets, headers, errors. */
+import { join } from 'node:path'
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import fastifyStatic from '@fastify/static'
+import view from '@fastify/view'
+import { Eta } from 'eta'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerFactory } from 'fastify'
+import { answerProblem, newRequestId, problemOf } from '../../lib/service/problems.ts'
+import { type GuardOptions, guardHost } from './guard.ts'
+import { answerFormOf } from './negotiation.ts'
+import { product, root } from './product.ts'
+import type { ErrorPage } from './view-model.ts'
+
+export interface FrameOptions extends GuardOptions {
+  readonly log: FastifyBaseLogger
+  /** The wizard's one server hands requests to the app that is current (main.ts). */
+  readonly serverFactory?: FastifyServerFactory
+}
+
+export async function wizardFrame(options: FrameOptions): Promise<FastifyInstance> {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: options.log,
+    genReqId: newRequestId,
+    bodyLimit: 256 * 1024,
+    trustProxy: false,
+    ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory })
+  })
+  // A text/plain body needs no preflight in a browser: never parsed.
+  app.removeContentTypeParser('text/plain')
+  guardHost(app, options)
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'self'"],
+        scriptSrc: ["'self'"],
+        imgSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        formAction: ["'self'"],
+        baseUri: ["'none'"],
+        frameAncestors: ["'none'"]
+      }
+    },
+    hsts: options.tls,
+    referrerPolicy: { policy: 'same-origin' }
+  })
+  await app.register(cookie)
+  await app.register(formbody, { bodyLimit: 256 * 1024 })
+  await app.register(rateLimit, { global: false })
+  await app.register(fastifyStatic, {
+    root: join(root, 'public'),
+    prefix: '/public/',
+    immutable: true,
+    maxAge: '1d',
+    index: false
+  })
+  await app.register(view, {
+    engine: { eta: new Eta({ views: join(root, 'views'), cache: true, autoTrim: false }) },
+    root: join(root, 'views'),
+    production: true
+  })
+  answerErrorsInKind(app)
+  helpRoutes(app)
+  app.get('/healthz', { logLevel: 'warn' }, async () => ({ alive: true }))
+  return app
+}
+
+/** The same problem as a page for browsers and as problem+json for scripts. */
+function answerErrorsInKind(app: FastifyInstance): void {
+  const page = (problem: ReturnType<typeof problemOf>, requestId: string): ErrorPage => ({
+    product,
+    status: problem.status,
+    title: problem.title,
+    detail: problem.detail,
+    requestId,
+    ...(problem.cure === undefined ? {} : { cure: problem.cure }),
+    back: { href: '/', text: 'Back to setup' }
+  })
+  app.setErrorHandler(async (error, request, reply) => {
+    if (answerFormOf(request) !== 'html')
+      return answerProblem(error as Parameters<typeof answerProblem>[0], request, reply)
+    const problem = problemOf(error, request.id)
+    if (problem.status >= 500) request.log.error({ err: error }, problem.title)
+    return reply.code(problem.status).viewAsync('/error.eta', page(problem, request.id))
+  })
+  app.setNotFoundHandler(async (request, reply) => {
+    const problem = {
+      type: 'about:blank',
+      status: 404,
+      title: 'Not found',
+      detail: 'There is nothing at this address.',
+      instance: `urn:request:${request.id}`
+    }
+    if (answerFormOf(request) !== 'html') return reply.code(404).type('application/problem+json').send(problem)
+    return reply.code(404).viewAsync('/error.eta', page(problem, request.id))
+  })
+}
+
+function helpRoutes(app: FastifyInstance): void {
+  for (const name of ['prerequisites', 'support', 'terms']) {
+    app.get(`/help/${name}`, async (_request, reply) => reply.viewAsync(`/help/${name}.eta`, { product }))
+  }
+}
