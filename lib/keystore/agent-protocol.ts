@@ -2,7 +2,6 @@
 import type { CallFailure } from './ckr-error.ts'
 import type { IvMode } from './gcm.ts'
 import type { KeyAlgorithm, KeyRef, KeySpec, TokenIdentity } from './keystore.ts'
-import type { LoginRefusal } from './login-refusal.ts'
 import type { MechanismChoices, ModuleStart } from './profiles/profile.ts'
 import type { PublicJwk } from './public-key.ts'
 import type { TokenChoice } from './token-facts.ts'

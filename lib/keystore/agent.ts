@@ -60,9 +60,9 @@ async function open(request: AgentStart): Promise<void> {
 async function run({ calls }: Extract<ToAgent, { kind: 'calls' }>, holder: TokenWork): Promise<void> {
   let answers: AgentAnswer[] = []
   let flushedAt = performance.now()
-  for (const call of calls) {
+  for (const [index, call] of calls.entries()) {
     answers.push(await holder.answer(call))
-    if (performance.now() - flushedAt > flushMs) {
+    if (performance.now() - flushedAt > flushMs && index < calls.length - 1) {
       tell({ kind: 'answers', answers, last: false })
       answers = []
       flushedAt = performance.now()

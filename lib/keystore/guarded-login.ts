@@ -25,9 +25,12 @@ export function guardedLogin(config: KeyStoreConfig, pin: string, login: Guarded
     async ask(choice, madeNow) {
       const early = refuseEarly(config, pin, choice, madeNow)
       if (early !== null) return { refusal: early }
-      // The password of a store that is made now is chosen, not guessed.
-      if (madeNow || !choice.found) return { pin }
-      const name = guardedName(config, choice.token.serial)
+      const name = guardedName(config, choice.found ? choice.token.serial : '')
+      if (madeNow || !choice.found) {
+        // The password of a store that is made now is chosen, not guessed; an older store there is gone.
+        await login.guard.forget(name)
+        return { pin }
+      }
       const policy = { locks: profile.locksOnWrongPins, confirmed: login.confirmed === true }
       const answer = await login.guard.beforeLogin(name, pin, choice.token.flags, policy)
       if ('refusal' in answer) return answer
