@@ -1,0 +1,44 @@
+import { openCache } from '../../lib/cache/cache.ts'
+import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
+import type { RunningService, Service } from '../../lib/service/service.ts'
+import type { DaeConfig } from '../catalog.ts'
+import { registerApi } from './api.ts'
+import { openAttempts } from './attempts.ts'
+import { openAuthority } from './authority.ts'
+import { openEnrolment } from './enrolment.ts'
+import { registerEst } from './est.ts'
+import { openRegistrations } from './registrations.ts'
+
+export async function startDae({ config, app, database, metrics }: Service<DaeConfig>): Promise<RunningService> {
+  const kms = openKmsClient({ address: config.kms.address, identity: config.identity })
+  const cache = openCache(config.memcached.servers, config.memcached.prefix)
+  const authority = openAuthority(database, config.tenant)
+  const registrations = openRegistrations(database, config.tenant)
+  const enrolment = openEnrolment({ config, database, kms, authority, registrations, metrics })
+  registerEst(app, { label: config.estLabel, authority, enrolment, attempts: openAttempts(cache) })
+  registerApi(app, { database, tenant: config.tenant, registrations })
+
+  return {
+    ready: async () => {
+      const [data, keys, versions] = await Promise.all([
+        database.query('SELECT 1').then(
+          () => ({ ok: true, detail: 'answers' }),
+          () => ({ ok: false, detail: 'does not answer' })
+        ),
+        kms.health().then(
+          ({ ready, detail }) => ({ ok: ready, detail }),
+          (thrown: Error) => ({ ok: false, detail: thrown.message })
+        ),
+        cache.versions()
+      ])
+      const silent = Object.values(versions).filter((version) => version === null).length
+      // Nothing depends on the cache for correctness: it is told, and does not make us unready.
+      const cached = { ok: true, detail: silent === 0 ? 'answers' : `${silent} of its servers do not answer` }
+      return { ready: data.ok && keys.ok, parts: { database: data, kms: keys, memcached: cached } }
+    },
+    close: async () => {
+      cache.close()
+      await kms.close()
+    }
+  }
+}
