@@ -1,0 +1,58 @@
+/** What callers may send: strict, so that a misspelt or unknown member is refused rather than ignored. */
+import { z } from 'zod'
+import { AppError } from '../../lib/errors/app-error.ts'
+import { serviceNames } from '../catalog.ts'
+
+const tenant = z.string().regex(/^[A-Za-z0-9-]{3,63}$/, 'Use 3 to 63 letters, digits and hyphens.')
+const days = z.int().min(1).max(36_525)
+const csr = z.string().min(1).max(32_768)
+const keyId = z.string().regex(/^[0-9a-f]{32}$/, 'Use the 32 hexadecimal digits of the key id, in lower case.')
+/** What a data key is for, e.g. "participants/Example": printable, so that it reads the same everywhere. */
+const context = z.string().regex(/^[\x21-\x7e]{1,190}$/, 'Use 1 to 190 visible ASCII characters.')
+const base64 = z.base64().max(4096)
+
+/** 8 to 20 octets, the first from 0x01 to 0x7f: positive, and as short as it can be (RFC 5280 4.1.2.2, X.690 8.3.2). */
+const serial = z
+  .string()
+  .regex(
+    /^(?!00)[0-7][0-9A-Fa-f]([0-9A-Fa-f]{2}){7,19}$/,
+    'Use 8 to 20 octets in hexadecimal, positive, without leading zeros.'
+  )
+
+export const requests = {
+  tenantKey: z.strictObject({ tenant }),
+  tenantCa: z.strictObject({
+    tenant,
+    subject: z.string().min(1).max(2000),
+    algorithm: z.enum(['EC-P256', 'EC-P384', 'RSA-3072']),
+    days
+  }),
+  ca: z.strictObject({ keyId }),
+  deviceCertificate: z.strictObject({ csr, commonName: z.string().min(1).max(64), serial, days }),
+  serviceCertificate: z
+    .strictObject({
+      service: z.enum(['wizard', ...serviceNames]),
+      csr,
+      dnsNames: z.array(z.string().min(1).max(253)).max(20),
+      ipAddresses: z.array(z.string().min(2).max(45)).max(20)
+    })
+    .refine((wanted) => wanted.dnsNames.length + wanted.ipAddresses.length > 0, 'Give a DNS name or an IP address.'),
+  dataKey: z.strictObject({ context }),
+  wrappedDataKey: z.strictObject({
+    wrapped: z.strictObject({
+      mode: z.enum(['caller-iv', 'token-iv']),
+      iv: z.union([base64, z.literal('')]),
+      data: base64,
+      masterKey: keyId
+    }),
+    context
+  })
+}
+
+/** @throws AppError invalid-input; `fields` has a message for each member that is wrong, and nothing of what was sent */
+export function readRequest<T>(schema: z.ZodType<T>, sent: unknown): T {
+  const parsed = schema.safeParse(sent)
+  if (parsed.success) return parsed.data
+  const fields = Object.fromEntries(parsed.error.issues.map((issue) => [issue.path.join('.') || '_', issue.message]))
+  throw new AppError('invalid-input', `The request is not valid: ${Object.keys(fields).join(', ')}.`, { fields })
+}

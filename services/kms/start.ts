@@ -1,0 +1,65 @@
+/**
+ * The KMS comes up: key store (one login), master key, canary, service CA, routes. Anything missing ends the program before it
+ * listens; what is lost later is answered with 503 and comes back by itself (key-store-link.ts).
+ */
+
+import { basename, dirname } from 'node:path'
+import { AppError } from '../../lib/errors/app-error.ts'
+import { openKeyStore } from '../../lib/keystore/open-key-store.ts'
+import { openPinGuard, type PinGuard } from '../../lib/keystore/pin-guard.ts'
+import { type RunningService, type Service, secretFrom } from '../../lib/service/service.ts'
+import type { KmsConfig } from '../catalog.ts'
+import { registerRoutes } from './app.ts'
+import { openAudit } from './audit.ts'
+import { openCertificateAuthorities } from './certificate-authority.ts'
+import { openDataKeys } from './data-keys.ts'
+import { openKeyRing } from './key-ring.ts'
+import { linkKeyStore } from './key-store-link.ts'
+import { proveMasterKey } from './master-key.ts'
+import { openMeasures } from './measures.ts'
+import { readiness } from './readiness.ts'
+import { openServiceCertificates } from './service-certificates.ts'
+
+export async function startKms({
+  config,
+  log,
+  app,
+  database,
+  metrics,
+  fail
+}: Service<KmsConfig>): Promise<RunningService> {
+  // A password may end in a space, so only the line's end is cut off.
+  const pin = (await secretFrom(config.pinFile)).replace(/\r?\n$/, '')
+  const guard = sharedGuard(config.pinGuard)
+  const measures = openMeasures(metrics)
+  const link = await linkKeyStore({
+    open: (onLost) => openKeyStore(config.keyStore, pin, { guard, onLost }),
+    prove: (store) => proveMasterKey(store, config.masterKey),
+    log,
+    opened: measures.keyStoreOpen,
+    pinRejected: fail
+  })
+  try {
+    const ring = openKeyRing(database, link)
+    await ring.refuseOtherMasterKey(config.masterKey)
+    registerRoutes(app, {
+      ring,
+      dataKeys: openDataKeys(link, config.masterKey, measures),
+      authorities: openCertificateAuthorities(ring, link, measures),
+      services: await openServiceCertificates(config.serviceCa, link, measures),
+      audit: openAudit(database, log)
+    })
+    return { ready: () => readiness(link, database, config.keyStore.profile), close: link.close }
+  } catch (thrown) {
+    await link.close()
+    throw thrown
+  }
+}
+
+/** The wizard's and ours must be the same folder, or a wrong PIN would be sent twice. @param folder `pin-guard` of the state folder */
+function sharedGuard(folder: string): PinGuard {
+  if (basename(folder) !== 'pin-guard') {
+    throw new AppError('invalid-input', `pinGuard must be the folder "pin-guard" of the state folder, not ${folder}.`)
+  }
+  return openPinGuard(dirname(folder))
+}
