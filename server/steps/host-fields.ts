@@ -1,44 +1,33 @@
 /** What the four deployment steps ask alike: the service's address, and a certificate where one is to be used. */
 import { z } from 'zod'
 import { addressProblem } from '../deploy/addresses.ts'
+import { missing, optionalCertificates, text } from './answer-fields.ts'
 import type { FieldView } from './step.ts'
-
-export const missing = (label: string) => `You must provide a value for ${label}.`
-
-/** A text that must be there. @param label as the guide's message has it */
-export function required(label: string) {
-  return z.string({ error: missing(label) }).min(1, missing(label))
-}
-
-/** A whole number, as JSON has it or as a form sends it. */
-export function wholeNumber(label: string, least: number, most: number) {
-  const range = `${label} must be a whole number from ${least} to ${most}.`
-  const error = (issue: { readonly input?: unknown }) =>
-    issue.input === undefined || issue.input === '' ? missing(label) : range
-  return z.preprocess(
-    (typed) => (typeof typed === 'string' && /^\d{1,15}$/.test(typed) ? Number(typed) : typed),
-    z.int({ error }).min(least, range).max(most, range)
-  )
-}
 
 /** @param label "Kms Hostname": the guide's message names it so */
 export function hostAddress(label: string) {
-  return required(label).superRefine((typed, context) => {
+  return text(label).superRefine((typed, context) => {
     const problem = addressProblem(typed)
     if (problem !== null && typed !== '') context.addIssue({ code: 'custom', message: problem })
   })
 }
 
-const pem = (kind: string, pattern: RegExp) =>
-  z.string().max(64_000, `The ${kind} is too long.`).regex(pattern, `Paste the ${kind} as PEM text.`)
+const privateKey = z
+  .string({ error: 'Private key must be given once, as text.' })
+  .max(65_536, 'Private key must be at most 64 kB.')
+  .regex(
+    /^\s*-----BEGIN (RSA |EC )?PRIVATE KEY-----[A-Za-z0-9+/=\s]+-----END (RSA |EC )?PRIVATE KEY-----\s*$/,
+    'Private key must be one key in PEM form, without a passphrase (-----BEGIN PRIVATE KEY-----).'
+  )
 
 /** Certificate and key stand or fall together; absent: the internal CA issues one. */
 export const certificateFields = {
-  certificate: pem('certificate', /-----BEGIN CERTIFICATE-----/).optional(),
-  certificateKey: pem('private key', /-----BEGIN (RSA |EC )?PRIVATE KEY-----/).optional()
+  certificate: optionalCertificates('Certificate'),
+  certificateKey: privateKey.optional()
 }
 
-interface GivenCertificate {
+export interface GivenCertificate {
+  /** The server certificate, then what stands between it and its root. */
   readonly certificate?: string | undefined
   readonly certificateKey?: string | undefined
 }
@@ -48,8 +37,7 @@ export const bothOrNeither = z.superRefine<GivenCertificate>((answers, context) 
   const { certificate, certificateKey } = answers
   if ((certificate === undefined) === (certificateKey === undefined)) return
   const path = certificate === undefined ? 'certificate' : 'certificateKey'
-  const label = certificate === undefined ? 'Certificate' : 'Private key'
-  context.addIssue({ code: 'custom', path: [path], message: missing(label) })
+  context.addIssue({ code: 'custom', path: [path], message: missing(certificateViews[path].label) })
 })
 
 export const certificateViews = {
@@ -64,7 +52,7 @@ export const certificateViews = {
   certificateKey: {
     label: 'Private key',
     control: 'textarea',
-    hint: 'PEM, without a passphrase. It is kept in a file that only the service can read.',
+    hint: 'PEM, without a passphrase. It is kept where only the service can read it.',
     placeholder: '-----BEGIN PRIVATE KEY-----',
     secret: true,
     optional: true,

@@ -1,6 +1,9 @@
 /** The answers of step 8. */
 import { z } from 'zod'
-import { bothOrNeither, certificateFields, hostAddress, wholeNumber } from '../host-fields.ts'
+import { AppError } from '../../../lib/errors/app-error.ts'
+import { parseName } from '../../../lib/x509/name.ts'
+import { wholeNumber } from '../answer-fields.ts'
+import { bothOrNeither, certificateFields, hostAddress } from '../host-fields.ts'
 
 export const daeAnswers = z
   .strictObject({
@@ -11,12 +14,14 @@ export const daeAnswers = z
       .optional(),
     caSubject: z
       .string()
-      .max(200, 'The CA subject has at most 200 characters.')
-      .regex(/(^|,)\s*CN\s*=\s*[^,\s]/i, 'The CA subject must hold a common name, for example CN=Acme Device CA.')
+      .superRefine((typed, context) => {
+        const problem = nameProblem(typed)
+        if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+      })
       .optional(),
     caKey: z.enum(['EC-P256', 'EC-P384', 'RSA-3072'], { error: 'Choose a CA key.' }).default('EC-P256'),
-    caDays: wholeNumber('CA certificate days', 1, 36_500).default(3650),
-    deviceDays: wholeNumber('Device certificate days', 1, 36_500).default(365),
+    caDays: wholeNumber('CA certificate days', 1, 36_500, 3650),
+    deviceDays: wholeNumber('Device certificate days', 1, 36_500, 365),
     ...certificateFields
   })
   .check(
@@ -27,5 +32,15 @@ export const daeAnswers = z
       context.addIssue({ code: 'custom', path: ['deviceDays'], message })
     })
   )
+
+function nameProblem(typed: string): string | null {
+  try {
+    const named = parseName(typed).some(({ type }) => type === 'CN')
+    return named ? null : 'The CA subject must have a common name, for example CN=Acme Device CA.'
+  } catch (thrown) {
+    if (thrown instanceof AppError) return thrown.message
+    throw thrown
+  }
+}
 
 export type DaeAnswers = z.infer<typeof daeAnswers>

@@ -1,6 +1,7 @@
 /** The answers of step 3: one shape for the HSM, one for the software store; labels and messages as in the guide. */
 import { z } from 'zod'
-import { bothOrNeither, certificateFields, hostAddress, missing, required } from '../host-fields.ts'
+import { checkbox, missing, text } from '../answer-fields.ts'
+import { bothOrNeither, certificateFields, hostAddress } from '../host-fields.ts'
 
 const slotRange = 'The slot number must be a whole number from 0 to 4294967295.'
 
@@ -16,18 +17,18 @@ const slot = z.preprocess(
 )
 
 /** Luna and DPoD take no `?` or `"` in labels and no `"` in passwords (Thales documentation). */
-const partition = required('Gemalto SafeNet Partition Name')
+const partition = text('Gemalto SafeNet Partition Name')
   .max(32, 'A partition name has at most 32 characters.')
   .regex(/^[^?"]*$/, 'A partition name has no ? and no ".')
 
-const password = required('Gemalto SafeNet KeyStore Password')
+const password = text('Gemalto SafeNet KeyStore Password')
   .min(7, 'The Crypto Officer password has at least 7 characters.')
   .max(255, 'The Crypto Officer password has at most 255 characters.')
   .regex(/^[^"]*$/, 'The Crypto Officer password has no ".')
 
 /** A path that may be written into a parameter string of NSS: quotes and backslashes would end it (and crash NSS). */
 const folder = (label: string) =>
-  required(label).regex(/^\/[^"'\\\n\r]*$/, `${label} must be an absolute path without quotes or backslashes.`)
+  text(label).regex(/^\/[^"'\\\n\r]*$/, `${label} must be an absolute path without quotes or backslashes.`)
 
 const shared = {
   kmsHost: hostAddress('Kms Hostname'),
@@ -45,6 +46,7 @@ const gemalto = z
     partition,
     password,
     confPath: folder('Chrystoki.conf folder').optional(),
+    sendAgain: checkbox('Send the password all the same'),
     ...shared
   })
   .check(bothOrNeither)
@@ -53,10 +55,10 @@ const nss = z
   .strictObject({
     keyStore: z.literal('nss'),
     nssFolder: folder('Key store folder'),
-    nssPassword: required('Key store password')
+    nssPassword: text('Key store password')
       .min(12, 'The key store password has at least 12 characters.')
       .max(255, 'The key store password has at most 255 characters.'),
-    nssPasswordAgain: required('Key store password again'),
+    nssPasswordAgain: text('Key store password again'),
     ...shared
   })
   .check(

@@ -75,8 +75,12 @@ const bad: readonly [Record<string, unknown>, string, RegExp][] = [
   [{ kmsHost: 'https://kms_1' }, 'kmsHost', /DNS name/],
   [{ kmsHost: 'https://kms:70000' }, 'kmsHost', /not an address/],
   [{ kmsHost: 'https://0.0.0.0' }, 'kmsHost', /others reach/],
-  [{ certificate: 'x' }, 'certificate', /as PEM/],
-  [{ certificateKey: '-----BEGIN PRIVATE KEY-----' }, 'certificate', /You must provide a value for Certificate/],
+  [{ certificate: 'x' }, 'certificate', /PEM form/],
+  [
+    { certificateKey: '-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----' },
+    'certificate',
+    /You must provide a value for Certificate/
+  ],
   [{ masterKey: 'none' }, 'masterKey', /master key/],
   [{ slott: '3' }, 'slott', /no field named slott/]
 ]

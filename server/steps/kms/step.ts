@@ -2,6 +2,7 @@ import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import type { FieldView, KeysOfUnion } from '../step.ts'
 import { type KmsAnswers, kmsAnswers } from './answers.ts'
+import { kmsChecks } from './checks.ts'
 import { kmsPlan } from './plan.ts'
 
 const hsmOnly = { onlyWhen: { field: 'keyStore', is: ['gemalto-safenet'] } } as const
@@ -92,6 +93,16 @@ const fields: Readonly<Record<KeysOfUnion<KmsAnswers>, FieldView>> = {
     folded: 'HSM client',
     ...hsmOnly
   },
+  sendAgain: {
+    label: 'Send the password all the same',
+    control: 'checkbox',
+    hint: 'Only after the Crypto Officer has confirmed it: a password that was rejected before, or after three failures. Each wrong one counts towards the lock.',
+    // Not kept and never shown ticked: it is meant for one submission.
+    secret: true,
+    optional: true,
+    folded: 'HSM client',
+    ...hsmOnly
+  },
   masterKey: {
     label: 'Master key',
     control: 'select',
@@ -113,7 +124,7 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   intro: 'Please answer the following questions to configure the Key Management Service (KMS).',
   answers: kmsAnswers,
   fields,
-  checks: [],
+  checks: kmsChecks,
   // The kept broker password is sealed under this key store's master key; the rest speaks to the KMS.
   makesStale: ['account', 'kafka', 'dae', 'mqs', 'cp', 'complete'],
   secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'nssFolder'],
