@@ -175,5 +175,7 @@ export type StreamLine =
   | { readonly type: 'finding'; readonly finding: Finding }
   | { readonly type: 'waiting'; readonly id: string; readonly what: string; readonly ms: number }
   | { readonly type: 'phase'; readonly text: string }
+  /** Something else than an answer went wrong; the last line of its stream. */
+  | { readonly type: 'problem'; readonly text: string }
   | { readonly type: 'done'; readonly location: string }
   | { readonly type: 'page'; readonly html: string }

@@ -51,7 +51,9 @@ async function generatedTls(wish: TlsWish, stateDir: string): Promise<WizardTls>
     return { certificate: kept, key: keptKey, fingerprint: fingerprint(new X509Certificate(kept)) }
   }
   const anyAddress = wish.host === '0.0.0.0' || wish.host === '::'
-  const names = [...new Set([hostname(), 'localhost', '127.0.0.1', ...(anyAddress ? [] : [wish.host]), ...wish.allowedHosts])]
+  const names = [
+    ...new Set([hostname(), 'localhost', '127.0.0.1', ...(anyAddress ? [] : [wish.host]), ...wish.allowedHosts])
+  ]
   const made = await selfSignedTls({ names, days })
   await writePrivateFile(paths.key, made.privateKey)
   await writePrivateFile(paths.certificate, made.certificate)
