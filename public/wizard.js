@@ -74,6 +74,7 @@
       setTimeout(() => item.remove(), 1500)
     },
     phase: ({ text }) => say(text),
+    problem: ({ text }) => complain(text),
     done: ({ location: next }) => location.assign(next),
     page: ({ html }) => show(html)
   }
@@ -94,8 +95,22 @@
     if (!find('#summary')) find('#checks-title')?.focus()
   }
 
+  /** What stops the step and is no answer's fault: in the summary, as on a page that the server draws. */
+  function complain(text) {
+    find('#summary')?.remove()
+    const summary = Object.assign(document.createElement('div'), { id: 'summary', className: 'summary', tabIndex: -1 })
+    summary.setAttribute('role', 'alert')
+    const heading = Object.assign(document.createElement('h2'), { textContent: 'There is a problem' })
+    summary.append(heading, Object.assign(document.createElement('p'), { textContent: text }))
+    find('main').prepend(summary)
+    for (const form of document.forms) busy(form, false)
+    say('')
+    summary.focus()
+  }
+
   async function send(form, button) {
     let answered = false
+    let ended = false
     busy(form, true)
     find('#checks ol').replaceChildren()
     say('Checking…')
@@ -109,20 +124,20 @@
       if (answer.redirected) return location.assign(answer.url)
       if (!answer.headers.get('content-type')?.includes('ndjson')) return show(await answer.text())
       let rest = ''
-      let last
       for await (const text of chunks(answer.body)) {
         const lines = (rest + text).split('\n')
         rest = lines.pop()
         for (const line of lines.filter(Boolean)) {
-          last = JSON.parse(line)
-          on[last.type]?.(last)
+          const said = JSON.parse(line)
+          ended ||= ['done', 'page', 'problem'].includes(said.type)
+          on[said.type]?.(said)
         }
       }
-      if (last?.type !== 'done' && last?.type !== 'page') throw new Error('The answer broke off.')
+      if (!ended) throw new Error('The answer broke off.')
     } catch {
-      // Never sent twice once the server has begun (a login may have been spent): look at the step again instead.
-      if (answered) return location.assign(form.getAttribute('action'))
       busy(form, false)
+      // Never sent twice once the server has begun: a login may have been spent.
+      if (answered) return complain('The connection was lost. Open this step again to see where setup stands.')
       form.dataset.plain = 'yes'
       form.requestSubmit(button)
     }
