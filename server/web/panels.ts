@@ -1,5 +1,6 @@
 /** The parts of three pages that are looked up live: this server (Welcome), the partitions (KMS), the result (Complete). */
 import type { Install } from '../install/install.ts'
+import { lookAtPartitions, prerequisites } from '../steps/kms/partitions.ts'
 import type { StepId } from '../steps/step.ts'
 import type { CompleteModel, KmsPanel, SetupPage, WelcomePanel } from './view-model.ts'
 
@@ -22,11 +23,14 @@ async function welcomePanel(_install: Install): Promise<WelcomePanel> {
 }
 
 async function kmsPanel(
-  _install: Install,
-  _values: Readonly<Record<string, string>>,
-  _rescan: boolean
+  install: Install,
+  values: Readonly<Record<string, string>>,
+  rescan: boolean
 ): Promise<KmsPanel> {
-  return { beforeYouBegin: [], partitions: [] }
+  const { library = '', confPath = '', partition = '' } = values
+  const seen = await lookAtPartitions(install.stateDir, { library, confPath, partition }, rescan)
+  const { client: _client, ...shown } = seen
+  return { ...shown, beforeYouBegin: prerequisites(seen) }
 }
 
 export async function completeModel(_install: Install): Promise<CompleteModel> {
