@@ -28,7 +28,7 @@ export function ckrOfFailure(failure: CallFailure): Ckr | null {
 }
 
 /** The CKR number inside anything thrown by pkcs11js, or null. */
-export function returnCode(thrown: unknown): number | null {
+function returnCode(thrown: unknown): number | null {
   if (!(thrown instanceof Error)) return null
   const text = /CKR_\w+:(\d+)/.exec(thrown.message)
   if (text?.[1] !== undefined) return Number(text[1])

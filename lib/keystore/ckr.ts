@@ -10,7 +10,7 @@
  * - `capacity`: no room for another object or session
  * - `data`: what was sent does not decrypt or verify
  */
-export type CkrClass = 'request' | 'pin' | 'session' | 'device' | 'capacity' | 'data'
+type CkrClass = 'request' | 'pin' | 'session' | 'device' | 'capacity' | 'data'
 
 export interface Ckr {
   readonly code: number

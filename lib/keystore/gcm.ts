@@ -20,9 +20,17 @@ export interface GcmBytes {
   readonly data: Buffer
 }
 
+/** The calls of a library that GCM needs, in their synchronous form. */
+interface GcmCalls {
+  C_EncryptInit: (session: pkcs11js.Handle, mechanism: pkcs11js.Mechanism, key: pkcs11js.Handle) => void
+  C_Encrypt: (session: pkcs11js.Handle, input: Buffer, output: Buffer) => Buffer
+  C_DecryptInit: (session: pkcs11js.Handle, mechanism: pkcs11js.Mechanism, key: pkcs11js.Handle) => void
+  C_Decrypt: (session: pkcs11js.Handle, input: Buffer, output: Buffer) => Buffer
+}
+
 /** A key in an open session. */
 export interface KeyInSession {
-  readonly library: pkcs11js.PKCS11
+  readonly library: GcmCalls
   readonly session: pkcs11js.Handle
   readonly key: pkcs11js.Handle
 }
@@ -44,17 +52,20 @@ export function gcmEncrypt(where: KeyInSession, mode: IvMode, plaintext: Buffer,
 
 /** Takes what either mode made. @throws CallRefused when key, tag, AAD or data do not belong together */
 export function gcmDecrypt(where: KeyInSession, sealed: GcmBytes, aad: Buffer): Buffer {
-  const { library, session, key } = where
-  const { iv, data } = split(sealed)
-  attempt('C_DecryptInit', () => library.C_DecryptInit(session, mechanism(iv, aad), key))
-  const plain = attempt('C_Decrypt', () => library.C_Decrypt(session, data, Buffer.alloc(data.length + tagBytes)))
-  return Buffer.from(plain)
+  if (sealed.mode === 'caller-iv') return open(where, sealed.iv, sealed.data, aad)
+  const end = sealed.data.length - tokenIvBytes
+  try {
+    return open(where, sealed.data.subarray(end), sealed.data.subarray(0, end), aad)
+  } catch (error) {
+    // Firmware differs in whether it wants its IV as the parameter or takes it from the end of the data.
+    if (!refusesCallerIv(error)) throw error
+    return open(where, Buffer.alloc(0), sealed.data, aad)
+  }
 }
 
-function split(sealed: GcmBytes): { iv: Buffer; data: Buffer } {
-  if (sealed.mode === 'caller-iv') return sealed
-  const end = sealed.data.length - tokenIvBytes
-  return { iv: sealed.data.subarray(end), data: sealed.data.subarray(0, end) }
+function open({ library, session, key }: KeyInSession, iv: Buffer, data: Buffer, aad: Buffer): Buffer {
+  attempt('C_DecryptInit', () => library.C_DecryptInit(session, mechanism(iv, aad), key))
+  return Buffer.from(attempt('C_Decrypt', () => library.C_Decrypt(session, data, Buffer.alloc(data.length + tagBytes))))
 }
 
 /** True when the token refused our IV because it makes its own. */

@@ -93,7 +93,7 @@ export function giveFirstPin(library: pkcs11js.PKCS11, session: pkcs11js.Handle,
 }
 
 /** Slots that hold a token. A slot whose token does not answer is left out: it cannot be chosen either. */
-export function readSlots(library: pkcs11js.PKCS11): { facts: SlotFacts; handle: pkcs11js.Handle }[] {
+function readSlots(library: pkcs11js.PKCS11): { facts: SlotFacts; handle: pkcs11js.Handle }[] {
   const slots: { facts: SlotFacts; handle: pkcs11js.Handle }[] = []
   let refused: CallRefused | undefined
   for (const handle of attempt('C_GetSlotList', () => library.C_GetSlotList(true))) {
@@ -109,7 +109,7 @@ export function readSlots(library: pkcs11js.PKCS11): { facts: SlotFacts; handle:
   return slots
 }
 
-export function slotFacts(handle: pkcs11js.Handle, info: pkcs11js.TokenInfo): SlotFacts {
+function slotFacts(handle: pkcs11js.Handle, info: pkcs11js.TokenInfo): SlotFacts {
   return {
     slot: Number(handle.readBigUInt64LE()),
     label: unpadded(info.label),

@@ -179,15 +179,6 @@ describe('an open key store', () => {
     await store.sign(ref, data)
   })
 
-  it('changes to the IV of the token when it refuses ours', async () => {
-    const store = await open()
-    const key = await store.createKey({ id: newId(), algorithm: 'AES-256', label: 'master' })
-    await setLunaFaults(lunaFolder, 'C_EncryptInit=0x71')
-    // This stand-in has no FIPS mode: that the second try is made without our IV is what can be seen.
-    await assert.rejects(store.encrypt(key, data, data), { code: 'invalid-input' })
-    await setLunaFaults(lunaFolder, '')
-  })
-
   it('does not use a key that may leave the token', async () => {
     const id = newId()
     const env = { ...process.env, ChrystokiConfigurationPath: token.confPath, PIN: pin }
@@ -204,7 +195,7 @@ describe('an open key store', () => {
     await store.close()
     const env = { ...process.env, ChrystokiConfigurationPath: token.confPath, PIN: pin }
     const tool = ['--module', token.module, '--slot', '3', '--login', '--pin', 'env:PIN', '--list-objects']
-    const listed = execFileSync('pkcs11-tool', [...tool, '--type', 'secrkey'], { env, encoding: 'utf8' })
+    const listed = execFileSync('pkcs11-tool', [...tool, '--type', 'secrkey'], { env, encoding: 'utf8', stdio: 'pipe' })
     const ours = listed.split('Secret Key Object').find((object) => object.includes('seen from outside')) ?? ''
     assert.match(ours, /Usage:\s+encrypt, decrypt\n/)
     assert.match(ours, /Access:\s+sensitive, always sensitive, never extractable, local/)

@@ -21,7 +21,7 @@ export interface LoginAttempt {
   readonly settle: (outcome: LoginOutcome) => void
 }
 
-export interface KnownLogins {
+interface KnownLogins {
   /** Failed logins known here since the last one that worked. */
   readonly failures: number
   /** Null when there was none. */

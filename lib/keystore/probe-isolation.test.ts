@@ -49,7 +49,7 @@ async function gone(pid: number): Promise<boolean> {
 const probe = (module: string, deadlineMs = 1_000) =>
   probeToken({ profile: 'gemalto-safenet', module, slot: 3, partition: 'x' }, { deadlineMs })
 
-describe('a library that misbehaves', () => {
+describe('a library that misbehaves', { concurrency: 4 }, () => {
   const nullList = 'unsigned long C_GetFunctionList(void **list) { *list = 0; return 0; }'
   const constructors: readonly (readonly [string, string, string, Stopped])[] = [
     ['hangs', 'for (;;) pause();', '', { step: 'load', why: 'hung', ms: 1_000 }],

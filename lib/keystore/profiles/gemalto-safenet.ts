@@ -20,7 +20,7 @@ export const gemaltoSafenet: KeyStoreProfile = {
 const deadlines = { local: 10_000, luna: 30_000, dpod: 60_000 } as const
 
 /** What a library is, told by where it is: the Luna client and the DPoD package have fixed layouts. */
-export function moduleKind(module: string): 'luna' | 'dpod' | 'local' {
+function moduleKind(module: string): 'luna' | 'dpod' | 'local' {
   if (/^\/opt\/dpod\/|\/libs\/64\/libCryptoki2\.so$/.test(module)) return 'dpod'
   if (/^\/usr\/(safenet|lunasa|luna)\/|\/lunaclient\//.test(module)) return 'luna'
   return 'local'

@@ -44,7 +44,7 @@ export interface KeyStoreProfile {
   readonly hints: Readonly<Record<number, { readonly say: string; readonly cure: string }>>
 }
 
-export interface PinShape {
+interface PinShape {
   readonly min: number
   readonly max: number
   /** Characters that the key store refuses. */
