@@ -12,7 +12,10 @@ export interface AltNames {
   readonly uris: readonly string[]
 }
 
-/** What a certificate or a request holds. `others` counts the kinds that we neither issue nor read (mail, directory ...). */
+/**
+ * What a certificate or a request holds. `others` counts the kinds that we neither issue nor read (mail, directory
+ * ...).
+ */
 export interface FoundAltNames extends AltNames {
   readonly others: number
 }

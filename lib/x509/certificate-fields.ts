@@ -29,7 +29,9 @@ export interface CertificateFields {
 
 const read = new WeakMap<X509Certificate, CertificateFields>()
 
-/** Read once per certificate object. @throws AppError invalid-input when it is not strict DER or repeats an extension. */
+/**
+ * Read once per certificate object. @throws AppError invalid-input when it is not strict DER or repeats an extension.
+ */
 export function certificateFields(certificate: X509Certificate): CertificateFields {
   const known = read.get(certificate)
   if (known !== undefined) return known
@@ -43,7 +45,10 @@ export function certificateFields(certificate: X509Certificate): CertificateFiel
   }
 }
 
-/** Subject and alternative names of a certificate, to compare a renewal with (RFC 7030 4.2.2). @throws AppError invalid-input */
+/**
+ * Subject and alternative names of a certificate, to compare a renewal with (RFC 7030 4.2.2). @throws AppError
+ * invalid-input
+ */
 export function namesOf(certificate: X509Certificate): FoundAltNames & { readonly subject: Name } {
   const { subject, extensions } = certificateFields(certificate)
   const altNames = extensions.get(extensionIds.subjectAltName)
@@ -57,7 +62,10 @@ export function namesOf(certificate: X509Certificate): FoundAltNames & { readonl
   }
 }
 
-/** Extensions by dotted id. @param list the SEQUENCE OF Extension itself. @throws DerError also for one that comes twice (RFC 5280 4.2) */
+/**
+ * Extensions by dotted id. @param list the SEQUENCE OF Extension itself. @throws DerError also for one that comes
+ * twice (RFC 5280 4.2)
+ */
 export function readExtensions(list: DerReader): Map<string, Extension> {
   const extensions = new Map<string, Extension>()
   for (const extension of list.enter(tags.sequence).all((all) => all.enter(tags.sequence))) {
@@ -79,7 +87,7 @@ export function readPathLength(basicConstraints: Extension | undefined): number 
   if (ca === null || !boolean(ca)) return false
   const limit = constraints.optional(tags.integer)
   constraints.end()
-  return limit === null ? null : (limit.content.at(-1) ?? 0)
+  return limit === null ? null : limit.content.reduce((number, octet) => number * 256 + octet, 0)
 }
 
 function readFields(raw: Buffer): CertificateFields {

@@ -1,6 +1,7 @@
 /**
- * Chains, for live checks: does this certificate lead to one that we trust, now, for this name and purpose? Plain RFC 5280 6.1 without
- * policies and revocation; a certificate with a critical extension that we do not know (name constraints, policies) is not trusted.
+ * Chains, for live checks: does this certificate lead to one that we trust, now, for this name and purpose? Plain RFC
+ * 5280 6.1 without policies and revocation; a certificate with a critical extension that we do not know (name
+ * constraints, policies) is not trusted.
  */
 import type { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
@@ -14,7 +15,10 @@ export interface ChainQuestion {
   readonly anchors: readonly X509Certificate[]
   /** Absent: now. */
   readonly at?: Date
-  /** A DNS name or IP address that the certificate must have as alternative name; the subject's CN never counts (RFC 9525 6.3). */
+  /**
+   * A DNS name or IP address that the certificate must have as alternative name; the subject's CN never counts (RFC
+   * 9525 6.3).
+   */
   readonly name?: string
   readonly purpose?: 'server' | 'client'
 }

@@ -1,6 +1,6 @@
 /**
- * Certificate requests (PKCS#10, RFC 2986) as strangers send them. A request proves possession of a key and asks for names;
- * what it gets is the profile's decision.
+ * Certificate requests (PKCS#10, RFC 2986) as strangers send them. A request proves possession of a key and asks for
+ * names; what it gets is the profile's decision.
  */
 import { type KeyObject, verify } from 'node:crypto'
 import { AppError } from '../errors/app-error.ts'
@@ -119,7 +119,8 @@ function refuseCa(extensions: ReadonlyMap<string, Extension>): void {
 function toDer(input: string | Buffer): Buffer {
   const tooLong = new AppError('invalid-input', 'The certificate request is too long.')
   if (Buffer.byteLength(input) > maxOctets * 2) throw tooLong
-  // DER begins with a SEQUENCE's 0x30, PEM with a hyphen and a request's base64 with "MI": a body may come as bytes of any.
+  // DER begins with a SEQUENCE's 0x30, PEM with a hyphen and a request's base64 with "MI": a body may come as bytes
+  // of any.
   const der = typeof input !== 'string' && input[0] === tags.sequence ? input : fromText(input.toString())
   if (der.length > maxOctets) throw tooLong
   return der

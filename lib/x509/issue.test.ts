@@ -22,7 +22,7 @@ function deviceRequest(ca: { certificate: import('node:crypto').X509Certificate 
 }
 
 for (const algorithm of ['EC-P256', 'EC-P384', 'RSA-3072'] as const) {
-  test(`openssl accepts a chain under an ${algorithm} CA by its strict rules, as a server and as a client`, async () => {
+  test(`openssl strictly accepts a chain under an ${algorithm} CA, as a server and as a client`, async () => {
     const ca = await newCa(algorithm)
     const service = await issueCertificate(
       {

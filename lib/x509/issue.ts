@@ -1,13 +1,13 @@
 /**
- * Issuing: request and profile become a TBSCertificate (RFC 5280 4.1), the token signs it, and it leaves verified. The only
- * thing that a CA key ever signs is what is built here.
+ * Issuing: request and profile become a TBSCertificate (RFC 5280 4.1), the token signs it, and it leaves verified.
+ * The only thing that a CA key ever signs is what is built here.
  */
 import { createHash, type KeyObject, X509Certificate } from 'node:crypto'
 import { AppError } from '../errors/app-error.ts'
 import { encodeAltNames } from './alt-names.ts'
 import { certificateFields, extensionIds, readPathLength } from './certificate-fields.ts'
 import { bitString, sequence, tags, time, tlv } from './der.ts'
-import { bitStringOctets, openSequence } from './der-reader.ts'
+import { bitStringOctets, DerReader, openSequence } from './der-reader.ts'
 import { encodeName, type Name } from './name.ts'
 import { extension, type Profile, type ProfileRules, profiles } from './profiles.ts'
 import { looksLikeServiceRole } from './service-role.ts'
@@ -25,7 +25,10 @@ export interface CertificateRequest {
   readonly notBefore: Date
   /** Inclusive: the last second of the certificate's life. */
   readonly notAfter: Date
-  /** Absent: self-signed, and then the signer's key is the subject's. Pass the same object each time: what is read from it is kept. */
+  /**
+   * Absent: self-signed, and then the signer's key is the subject's. Pass the same object each time: what is read
+   * from it is kept.
+   */
   readonly issuer?: { readonly certificate: X509Certificate } | undefined
   readonly dnsNames?: readonly string[] | undefined
   readonly ipAddresses?: readonly string[] | undefined
@@ -48,8 +51,8 @@ const issuers = new WeakMap<X509Certificate, Issuer>()
 
 /**
  * @returns the certificate, its signature verified with the signer's public key.
- * @throws AppError invalid-input for what the request may not have; internal when signer and issuer do not belong together or
- *   the signature does not verify; whatever the signer throws.
+ * @throws AppError invalid-input for what the request may not have; internal when signer and issuer do not belong
+ * together or the signature does not verify; whatever the signer throws.
  */
 export async function issueCertificate(request: CertificateRequest, signer: Signer): Promise<X509Certificate> {
   const rules = profiles[request.profile]
@@ -143,7 +146,7 @@ function readIssuer(certificate: X509Certificate): Issuer {
   const issuer: Issuer = {
     name: subject,
     // An OCTET STRING in an OCTET STRING; its tag changes, its content does not (RFC 5280 4.2.1.1).
-    keyId: keyId.subarray(2),
+    keyId: new DerReader(keyId).next(tags.octetString).content,
     publicKey: certificate.publicKey,
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
@@ -153,7 +156,10 @@ function readIssuer(certificate: X509Certificate): Issuer {
   return issuer
 }
 
-/** RFC 7093 2 (1): the leftmost 160 bits of the SHA-256 of the key's BIT STRING; SHA-1 is on its way out of FIPS modules. */
+/**
+ * RFC 7093 2 (1): the leftmost 160 bits of the SHA-256 of the key's BIT STRING; SHA-1 is on its way out of FIPS
+ * modules.
+ */
 function keyIdentifier(spki: Buffer): Buffer {
   const info = openSequence(spki)
   info.next(tags.sequence)

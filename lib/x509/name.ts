@@ -92,7 +92,10 @@ export function encodeName(name: Name): Buffer {
   )
 }
 
-/** @param encoded the DER of a Name, tag included. @throws DerError or AppError invalid-input (a value, a multi-valued RDN) */
+/**
+ * @param encoded the DER of a Name, tag included. @throws DerError or AppError invalid-input (a value, a multi-valued
+ * RDN)
+ */
 export function decodeName(encoded: Buffer): Name {
   const outer = new DerReader(encoded)
   const name = outer.enter(tags.sequence).all((rdns) => {

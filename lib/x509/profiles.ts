@@ -1,4 +1,6 @@
-/** The profiles: everything about a certificate that is not a name, a key or a date is decided here, never by a request. */
+/**
+ * The profiles: everything about a certificate that is not a name, a key or a date is decided here, never by a request.
+ */
 
 import { extensionIds } from './certificate-fields.ts'
 import { namedBits, oid, sequence, tags, tlv } from './der.ts'
@@ -39,7 +41,10 @@ const caExtensions = [
   extension('keyUsage', true, namedBits([keyCertSign, crlSign]))
 ]
 
-/** digitalSignature alone is what TLS 1.2 with (EC)DHE, TLS 1.3 and PKI Signature+ need; no basicConstraints: it is no CA. */
+/**
+ * digitalSignature alone is what TLS 1.2 with (EC)DHE, TLS 1.3 and PKI Signature+ need; no basicConstraints: it is no
+ * CA.
+ */
 function endEntity(...purposes: readonly Buffer[]): Buffer[] {
   return [
     extension('keyUsage', true, namedBits([digitalSignature])),

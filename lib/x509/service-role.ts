@@ -19,8 +19,8 @@ export function looksLikeServiceRole(uri: string): boolean {
 }
 
 /**
- * The service, or null when the certificate names none, more than one, or cannot be read. Says nothing about trust: call it only
- * for a certificate that chains to the service CA.
+ * The service, or null when the certificate names none, more than one, or cannot be read. Says nothing about trust:
+ * call it only for a certificate that chains to the service CA.
  */
 export function serviceRoleOf(certificate: X509Certificate): string | null {
   try {

@@ -8,7 +8,10 @@ export type SigningAlgorithm = 'EC-P256' | 'EC-P384' | 'RSA-3072'
 export interface Signer {
   readonly algorithm: SigningAlgorithm
   readonly publicKey: KeyObject
-  /** Hashes and signs; ECDSA answers DER (RFC 3279 2.2.3), RSA is RSASSA-PKCS1-v1_5. Its errors reach the caller as they are. */
+  /**
+   * Hashes and signs; ECDSA answers DER (RFC 3279 2.2.3), RSA is RSASSA-PKCS1-v1_5. Its errors reach the caller as
+   * they are.
+   */
   readonly sign: (tbs: Uint8Array) => Promise<Uint8Array>
 }
 
@@ -25,7 +28,8 @@ export function signatureIdentifier({ algorithm }: Signer): Buffer {
 }
 
 /**
- * Signs, and verifies before anything is released: a token that was swapped or errs must not put a bad certificate into the world.
+ * Signs, and verifies before anything is released: a token that was swapped or errs must not put a bad certificate
+ * into the world.
  * @throws AppError internal for a signature that does not verify; whatever `signer.sign` throws
  */
 export async function signVerified(tbs: Buffer, signer: Signer): Promise<Uint8Array> {

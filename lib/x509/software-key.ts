@@ -1,4 +1,6 @@
-/** Keys that are files: those of the services' and the wizard's own TLS. CA keys are never here, they are in the token. */
+/**
+ * Keys that are files: those of the services' and the wizard's own TLS. CA keys are never here, they are in the token.
+ */
 import { createPrivateKey, generateKeyPair, type KeyObject, sign } from 'node:crypto'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
@@ -21,7 +23,8 @@ export async function newServiceKey(): Promise<ServiceKey> {
 
 /**
  * The wizard's generated TLS certificate and key, for an address that is not loopback: nobody vouches for it, so its
- * fingerprint is shown beside the one-time code. @param names DNS names and IP addresses, mixed. @throws AppError invalid-input
+ * fingerprint is shown beside the one-time code. @param names DNS names and IP addresses, mixed. @throws AppError
+ * invalid-input
  */
 export async function selfSignedTls(wanted: {
   readonly names: readonly string[]

@@ -1,4 +1,6 @@
-/** For the tests of this folder: CAs with software keys in the place of the token's, and openssl as the second opinion. */
+/**
+ * For the tests of this folder: CAs with software keys in the place of the token's, and openssl as the second opinion.
+ */
 import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync, type KeyObject, sign, type X509Certificate } from 'node:crypto'
 import { mkdtempSync, writeFileSync } from 'node:fs'

@@ -20,8 +20,8 @@ const curves = [
 const smallPrimes = primesBelow(1000)
 
 /**
- * ROCA (CVE-2017-15361): Infineon's primes are k*M + (65537^a mod M), so modulo each of these divisors of M the modulus is a
- * power of 65537. A random modulus passes all seventeen by chance once in about 2^27.
+ * ROCA (CVE-2017-15361): Infineon's primes are k*M + (65537^a mod M), so modulo each of these divisors of M the
+ * modulus is a power of 65537. A random modulus passes all seventeen by chance once in about 2^27.
  */
 const rocaPowers = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157].map((prime) => {
   const powers = new Set<number>()
@@ -30,18 +30,24 @@ const rocaPowers = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 1
 })
 
 const fermatSteps = 100
-/** The SubjectPublicKeyInfo of every key that was accepted: exporting one costs as much as issuing the rest of a certificate. */
+/**
+ * The SubjectPublicKeyInfo of every key that was accepted: exporting one costs as much as issuing the rest of a
+ * certificate.
+ */
 const accepted = new WeakMap<KeyObject, Buffer>()
 
 /**
- * Accepts RSA of 2048 to 4096 bits with an exponent of at least 65537, and EC on P-256, P-384 and P-521; remembers what it accepted.
+ * Accepts RSA of 2048 to 4096 bits with an exponent of at least 65537, and EC on P-256, P-384 and P-521; remembers
+ * what it accepted.
  * @throws AppError invalid-input that says what is wrong with the key.
  */
 export function refuseWeakKey(publicKey: KeyObject): void {
   acceptedSpki(publicKey)
 }
 
-/** The DER of the SubjectPublicKeyInfo of a key that refuseWeakKey accepts. @throws AppError invalid-input for any other */
+/**
+ * The DER of the SubjectPublicKeyInfo of a key that refuseWeakKey accepts. @throws AppError invalid-input for any other
+ */
 export function acceptedSpki(publicKey: KeyObject): Buffer {
   const known = accepted.get(publicKey)
   if (known !== undefined) return known
@@ -53,7 +59,8 @@ export function acceptedSpki(publicKey: KeyObject): Buffer {
 }
 
 /**
- * From the DER of a SubjectPublicKeyInfo: one that refuseWeakKey accepts. OpenSSL refuses a point that is not on its curve.
+ * From the DER of a SubjectPublicKeyInfo: one that refuseWeakKey accepts. OpenSSL refuses a point that is not on its
+ * curve.
  * @throws AppError invalid-input
  */
 export function importPublicKey(spki: Buffer): KeyObject {
