@@ -5,7 +5,7 @@
  */
 import type { FieldModel } from './view-model.ts'
 
-export interface SectionField extends Omit<FieldModel, 'options'> {
+interface SectionField extends Omit<FieldModel, 'options'> {
   readonly options?: readonly { readonly value: string; readonly label: string; readonly shows: string }[]
   /** Numbers of the conditions that this checkbox meets when ticked, separated by spaces. */
   readonly shows: string

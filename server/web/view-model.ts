@@ -39,7 +39,7 @@ export interface FieldModel extends Omit<FieldView, 'initial' | 'prefillFrom'> {
   readonly error?: string
 }
 
-export interface Note {
+interface Note {
   readonly kind: 'note' | 'warning'
   readonly text: string
   readonly link?: { readonly href: string; readonly text: string }
@@ -106,7 +106,7 @@ export interface KmsPanel {
   readonly failedLogins?: { readonly known: number; readonly atMost: number }
 }
 
-export interface Partition {
+interface Partition {
   readonly slot: number
   readonly label: string
   readonly serial: string
