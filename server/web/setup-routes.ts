@@ -95,6 +95,12 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     return { ...step, state, revision: stored?.revision ?? 0, values: stored?.values ?? {}, secretsKept: kept }
   }
 
+  // Where the address bar stands after Test without scripts: a reload from there is a visit.
+  app.get<StepParams>('/setup/steps/:id/check', async (request, reply) => {
+    const { step } = await openStep(request.params)
+    return reply.redirect(`/setup/steps/${step.id}`, 303)
+  })
+
   app.post<StepParams>('/setup/steps/:id/check', async (request, reply) => {
     const { step, open } = await openStep(request.params)
     if (!open) throw outOfOrder(step)
@@ -199,7 +205,7 @@ async function stream<T>(
   } catch (thrown) {
     const { title, detail, cure } = problemOf(thrown, request.id)
     request.log.warn({ err: thrown }, title)
-    write({ type: 'phase', text: [detail, cure].filter(Boolean).join(' ') })
+    write({ type: 'problem', text: [detail, cure].filter(Boolean).join(' ') })
   }
   reply.raw.end()
   return reply

@@ -1,5 +1,6 @@
 /** Frame of both of the wizard's apps (setup open, setup locked): views, assets, headers, errors. */
 import { join } from 'node:path'
+import compress from '@fastify/compress'
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import helmet from '@fastify/helmet'
@@ -48,6 +49,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
     hsts: options.tls,
     referrerPolicy: { policy: 'same-origin' }
   })
+  await app.register(compress, { encodings: ['gzip', 'identity'], threshold: 1024 })
   await app.register(cookie)
   await app.register(formbody, { bodyLimit: 256 * 1024 })
   await app.register(rateLimit, { global: false })
