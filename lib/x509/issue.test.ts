@@ -62,6 +62,8 @@ test('a CA certificate holds what RFC 5280 asks of a CA, and nothing more', asyn
   assert.match(shown, /Basic Constraints: critical\s+CA:TRUE, pathlen:0/)
   assert.match(shown, /Key Usage: critical\s+Certificate Sign, CRL Sign\n/)
   assert.doesNotMatch(shown, /Extended/)
+  // X.690 11.2.2: the unused bits are counted and not written, which openssl would let pass.
+  assert.ok(certificate.raw.includes(Buffer.from('040403020106', 'hex')))
 })
 
 test('a device certificate is a client only, names its issuer byte for byte and has no basic constraints', async () => {
@@ -73,6 +75,7 @@ test('a device certificate is a client only, names its issuer byte for byte and 
   assert.match(shown, /Key Usage: critical\s+Digital Signature\n/)
   assert.match(shown, /Extended Key Usage: \n\s+TLS Web Client Authentication\n/)
   assert.doesNotMatch(shown, /Basic Constraints|Alternative Name/)
+  assert.ok(leaf.raw.includes(Buffer.from('040403020780', 'hex')))
   assert.ok(leaf.checkIssued(ca.certificate))
   assert.ok(leaf.raw.includes(encodeName(parseName('CN=Größe CA, O=Example, C=GB'))))
   assert.equal(leaf.serialNumber, request.serial.toString('hex').toUpperCase())

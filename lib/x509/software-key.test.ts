@@ -40,6 +40,7 @@ test('the fingerprint is the one that openssl prints', async () => {
 test('a certs-only message holds the certificates and nothing else', async () => {
   const [one, two] = [(await newCa()).certificate, (await newCa('EC-P384', 'CN=Other CA')).certificate]
   const path = file(certsOnly([one, two]))
+  assert.deepEqual(certsOnly([two, one]), certsOnly([one, two]))
   const printed = openssl('pkcs7', '-inform', 'DER', '-in', path, '-print_certs')
   const found = printed
     .match(/-----BEGIN[A-Za-z0-9+/=\s-]*?-----END CERTIFICATE-----/g)

@@ -58,6 +58,8 @@ test('an RSA modulus that anybody can factor is refused', () => {
   assert.throws(() => refuseWeakKey(rsa(997n * generatePrimeSync(2040, { bigint: true }))), { message: /small factor/ })
   assert.throws(() => refuseWeakKey(rsa(prime * prime)), { message: /too close/ })
   assert.throws(() => refuseWeakKey(rsa(prime * nextPrime(prime))), { message: /too close/ })
+  // This far apart, Fermat's method needs between 50 and 67 steps.
+  assert.throws(() => refuseWeakKey(rsa(prime * nextPrime(prime + (20n << 512n)))), { message: /too close/ })
 })
 
 test('a key of the Infineon generator is refused (ROCA)', () => {
@@ -79,6 +81,7 @@ test('other kinds of key, curves and encodings are refused', () => {
     ['secp256k1', spkiOf(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey), /P-256/],
     ['explicit curve parameters', spki('-param_enc', 'explicit'), /named curve/],
     ['a compressed point', spki('-conv_form', 'compressed'), /uncompressed/],
+    ['a hybrid point', spki('-conv_form', 'hybrid'), /uncompressed/],
     ['a point off its curve', offCurve, /not on the curve/],
     ['a byte more', Buffer.concat([point, Buffer.alloc(1)]), /after its end/],
     ['a cut', rsaSpki.subarray(0, -1), /cut off/],
