@@ -1,0 +1,44 @@
+import { statSync } from 'node:fs'
+import { buildLuna } from '../../sandbox/luna/build.mjs'
+import { missingPackages, providePackages } from './debian.mjs'
+import { kafkaJarsAreHere, provideKafkaJars } from './kafka.mjs'
+import { modulesAreHere, provideModules } from './modules.mjs'
+import { findNode, provideNode } from './node24.mjs'
+import { say } from './report.mjs'
+
+/**
+ * Makes sure of everything a command needs; says nothing when nothing is missing.
+ * @param {string} root the checkout
+ * @param {string} command start, demo, test or keyscaler
+ * @returns {Promise<string | null>} the Node to run it with; null when something is missing, which has been said
+ */
+export async function prepare(root, command) {
+  const sandbox = command !== 'keyscaler'
+  const mock = process.env.KEYSCALER_SANDBOX_KAFKA === 'mock'
+  const missing = missingPackages({
+    sandbox,
+    test: command === 'test',
+    kafka: sandbox && !mock,
+    build: !modulesAreHere(root)
+  })
+  try {
+    const [node, packages] = await Promise.all([findNode(root) ?? provideNode(root), providePackages(missing)])
+    if (!packages) return null
+    const work = []
+    if (!modulesAreHere(root)) work.push(provideModules(root, node))
+    if (sandbox && !mock && !kafkaJarsAreHere(root)) work.push(provideKafkaJars(root))
+    if (sandbox) compileLuna(root)
+    await Promise.all(work)
+    return node
+  } catch (error) {
+    say(`Cannot go on: ${error.message}`)
+    return null
+  }
+}
+
+/** The partition of the sandbox: compiled when its sources are newer, which takes under a second. */
+function compileLuna(root) {
+  const began = Date.now()
+  const library = buildLuna(root)
+  if (statSync(library).mtimeMs >= began) say('Compiled the stand-in partition (sandbox/luna)')
+}

@@ -1,0 +1,56 @@
+/**
+ * `npm test`: lint, types, dead code, then every *.test.ts over one shared sandbox, then the browser stories.
+ * `npm test -- lib/x509 e2e` runs only what lies under the paths given. The last line is always "N passed, N failed".
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startSandbox } from '../sandbox/sandbox.ts'
+import { sharedParts, sharedSandboxVariable, shareSandbox } from '../sandbox/testing.ts'
+import { runBrowserStories } from './testing/browser.ts'
+import { runChecks } from './testing/checks.ts'
+import { nothing, type Tally, tallyLine, total } from './testing/tally.ts'
+import { findTestFiles, runTestFiles } from './testing/unit.ts'
+
+const deadlineMinutes = 40
+const stopping = new AbortController()
+const overdue = setTimeout(
+  () => stopping.abort(new Error(`not done within ${deadlineMinutes} min`)),
+  deadlineMinutes * 60_000
+)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(new Error(signal)))
+
+const only = process.argv.slice(2)
+const folder = mkdtempSync(join(tmpdir(), 'ks-test-'))
+const tallies: Tally[] = []
+try {
+  tallies.push(...(await runAll()))
+} catch (error) {
+  tallies.push({ ...nothing, failed: 1, failures: [`the run itself: ${String(error)}`] })
+} finally {
+  clearTimeout(overdue)
+  rmSync(folder, { recursive: true, force: true })
+}
+
+const all = total(tallies)
+for (const skip of all.skips) console.log(`skipped: ${skip}`)
+for (const failure of all.failures) console.log(`FAILED: ${failure}`)
+console.log(tallyLine(all))
+process.exit(all.failed > 0 ? 1 : 0)
+
+async function runAll(): Promise<Tally[]> {
+  const { signal } = stopping
+  const files = findTestFiles(only)
+  const [checks, sandbox] = await Promise.all([
+    only.length === 0 ? runChecks(signal) : [],
+    startSandbox({ parts: sharedParts, report: (line) => console.log(line) })
+  ])
+  try {
+    const addresses = join(folder, 'sandbox.json')
+    shareSandbox(sandbox, addresses)
+    process.env[sharedSandboxVariable] = addresses
+    return [...checks, await runTestFiles(files, signal), await runBrowserStories(only, folder, signal)]
+  } finally {
+    await sandbox.stop()
+  }
+}

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { promisify } from 'node:util'
+import type { Tally } from './tally.ts'
+
+const dir = mkdtempSync(join(tmpdir(), 'ks-'))
+after(() => rmSync(dir, { recursive: true, force: true }))
+const imports = "import { before, describe, test } from 'node:test'; import net from 'node:net'\n"
+
+/** Runs one test file as `npm test` would, in a process that is not itself a test. */
+async function tally(name: string, source: string): Promise<Tally> {
+  const file = join(dir, `${name}.test.ts`)
+  writeFileSync(file, imports + source)
+  const program = `
+    import { runTestFiles } from '${join(import.meta.dirname, 'unit.ts')}'
+    const tally = await runTestFiles(['${file}'], new AbortController().signal, { testMs: 500, fileMs: 1500 })
+    console.log('\\n' + JSON.stringify(tally))`
+  const { NODE_TEST_CONTEXT, ...env } = process.env
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { env })
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
+}
+
+test('passes, failures, skips with their reason and a broken hook are each counted once', async () => {
+  const { passed, failed, skipped, failures, skips } = await tally(
+    'mixed',
+    `test('good', () => {})
+     test('bad', () => { throw new Error('x') })
+     test('not here', { skip: 'no token' }, () => {})
+     describe('suite', () => { test('inner good', () => {}); test('inner bad', () => { throw new Error('x') }) })
+     describe('hook', () => { before(() => { throw new Error('x') }); test('never', () => {}) })`
+  )
+  assert.deepEqual({ passed, failed, skipped }, { passed: 2, failed: 4, skipped: 1 })
+  assert.deepEqual(
+    failures.map((line) => line.split(': ')[1]),
+    ['bad', 'inner bad', 'never', 'hook']
+  )
+  assert.match(skips.join(), /not here \(no token\)$/)
+})
+
+test('a file that breaks on import, has no test, or never gets to its tests has failed', async () => {
+  assert.equal((await tally('absent', `import './nowhere.ts'`)).failed, 1)
+  assert.equal((await tally('empty', '')).failed, 1)
+  assert.equal((await tally('stuck', `net.createServer().listen(0); await new Promise(() => {})`)).failed, 1)
+})
+
+test('a test that hangs fails, and one that leaves a server open does not hold up the run', async () => {
+  assert.equal((await tally('hangs', `test('h', () => new Promise(() => net.createServer().listen(0)))`)).failed, 1)
+  const { passed, failed } = await tally('leaks', `test('l', () => { net.createServer().listen(0) })`)
+  assert.deepEqual({ passed, failed }, { passed: 1, failed: 0 })
+})
