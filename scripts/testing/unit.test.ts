@@ -20,7 +20,9 @@ async function tally(name: string, source: string): Promise<Tally> {
     const tally = await runTestFiles(['${file}'], new AbortController().signal, { testMs: 500, fileMs: 1500 })
     console.log('\\n' + JSON.stringify(tally))`
   const { NODE_TEST_CONTEXT, ...env } = process.env
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { env })
+  const runner = join(dir, `${name}.mjs`)
+  writeFileSync(runner, program)
+  const { stdout } = await promisify(execFile)(process.execPath, [runner], { env })
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
 }
 
