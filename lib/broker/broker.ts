@@ -2,12 +2,12 @@
  * Kafka behind a thin port, with a hard deadline on every call: kafkajs has had no release for years, and what we need
  * of it is small. Used by the live checks, the Kafka step, MQS, and proofs that read an event back.
  */
-import type { ITopicMetadata } from 'kafkajs'
+import type { Admin } from 'kafkajs'
+import { clusterAdmin } from './cluster-admin.ts'
 import { consumeOne } from './consume-one.ts'
 import { brokerError } from './errors.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { type Produced, recordSender } from './produce.ts'
-import { within } from './within.ts'
 
 export interface BrokerSettings {
   /** host:port each; a few of the cluster are enough. */
@@ -67,81 +67,75 @@ export interface Broker {
   readonly close: () => Promise<void>
 }
 
+/** librdkafka's mock cluster: it makes topics when they are mentioned, and has no controller to be asked for them. */
+export function isMockCluster({ clusterId, controller }: BrokerMetadata): boolean {
+  return controller === null && clusterId.startsWith('mockCluster')
+}
+
 /**
- * Opens nothing yet: the first call connects, and one after an error connects again.
+ * Opens nothing yet: the first call connects, and one after a lost connection connects again.
  * @param deadlineMs for each call; consumeOne has its own (10 s)
- * Errors of all calls: AppError broker-unavailable, deadline-exceeded, forbidden, unauthenticated, conflict.
+ * Errors of all calls: AppError broker-unavailable, deadline-exceeded, forbidden, unauthenticated, conflict, invalid-input.
  */
 export function openBroker(settings: BrokerSettings, deadlineMs = 5000): Broker {
   const kafka = kafkaClient(settings)
-  const admin = kafka.admin({ retry: { retries: 0 } })
-  let connected: Promise<void> | null = null
+  const cluster = clusterAdmin(kafka, deadlineMs)
   const sender = recordSender(kafka, deadlineMs)
 
-  async function call<T>(what: string, work: () => Promise<T>): Promise<T> {
-    try {
-      connected ??= admin.connect()
-      const ready = connected
-      return await within(deadlineMs, what, () => ready.then(work))
-    } catch (thrown) {
-      connected = null
-      void admin.disconnect().catch(() => {})
-      throw brokerError(thrown)
-    }
-  }
-
-  async function topicMetadata(topic: string): Promise<ITopicMetadata | undefined> {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
-    return topics.find((one) => one.name === topic)
-  }
+  const describeTopic: Broker['describeTopic'] = (topic) =>
+    cluster.call(`metadata of topic ${topic}`, (admin) => topicShape(admin, topic))
 
   return {
-    metadata: () =>
-      call('metadata', async () => {
-        const { brokers, controller, clusterId } = await admin.describeCluster()
-        const topics = await admin.listTopics()
-        return {
-          clusterId,
-          controller,
-          brokers: brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })),
-          topics
+    metadata: () => cluster.call('metadata', clusterMetadata),
+    describeTopic,
+    createTopics: async (plans) => {
+      const known = await cluster.call('metadata', clusterMetadata)
+      const absent = plans.filter(({ topic }) => !known.topics.includes(topic))
+      for (const { topic, partitions, replication } of absent) {
+        if (isMockCluster(known)) {
+          await describeTopic(topic)
+          continue
         }
-      }),
-    describeTopic: (topic) =>
-      call(`metadata of topic ${topic}`, async () => {
-        try {
-          const found = await topicMetadata(topic)
-          if (found === undefined || found.partitions.length === 0) return null
-          return { partitions: found.partitions.length, replication: found.partitions[0]?.replicas.length ?? 0 }
-        } catch (thrown) {
-          if (isUnknownTopic(thrown)) return null
-          throw thrown
-        }
-      }),
-    createTopics: (topics) =>
-      call('creating topics', async () => {
-        const there = new Set(await admin.listTopics())
-        const wanted = topics.filter(({ topic }) => !there.has(topic))
-        for (const { topic, partitions, replication } of wanted) {
-          await admin.createTopics({
+        await cluster.call(`creating topic ${topic}`, (admin) =>
+          admin.createTopics({
             topics: [{ topic, numPartitions: partitions, replicationFactor: replication }],
             waitForLeaders: true,
             timeout: deadlineMs
           })
-        }
-        return wanted.map(({ topic }) => topic)
-      }),
+        )
+      }
+      return absent.map(({ topic }) => topic)
+    },
     deleteTopic: (topic) =>
-      call('deleting a topic', () => admin.deleteTopics({ topics: [topic], timeout: deadlineMs })),
-    produce: (topic, records) => sender.send(topic, records),
+      cluster.call(`deleting topic ${topic}`, (admin) => admin.deleteTopics({ topics: [topic], timeout: deadlineMs })),
+    produce: sender.send,
     consumeOne: (topic, wanted, { from, deadlineMs: patience = 10_000 } = {}) =>
-      consumeOne(kafka, admin, topic, wanted, from, patience),
+      consumeOne(settings, topic, wanted, from, patience),
     close: async () => {
-      await Promise.all([admin.disconnect().catch(() => {}), sender.close()])
+      await Promise.all([cluster.close(), sender.close()])
     }
   }
 }
 
-function isUnknownTopic(thrown: unknown): boolean {
-  return thrown instanceof Error && 'type' in thrown && thrown.type === 'UNKNOWN_TOPIC_OR_PARTITION'
+async function clusterMetadata(admin: Admin): Promise<BrokerMetadata> {
+  const { brokers, controller, clusterId } = await admin.describeCluster()
+  return {
+    clusterId,
+    controller: brokers.some(({ nodeId }) => nodeId === controller) ? controller : null,
+    brokers: brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })),
+    topics: await admin.listTopics()
+  }
+}
+
+async function topicShape(admin: Admin, topic: string): Promise<{ partitions: number; replication: number } | null> {
+  try {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+    const partitions = topics.find(({ name }) => name === topic)?.partitions ?? []
+    return partitions.length === 0
+      ? null
+      : { partitions: partitions.length, replication: partitions[0]?.replicas.length ?? 0 }
+  } catch (thrown) {
+    if (brokerError(thrown).code === 'not-found') return null
+    throw thrown
+  }
 }

@@ -1,27 +1,30 @@
 /** Reading one record back, in a consumer group of its own that is removed again where the cluster lets us. */
 import { randomUUID } from 'node:crypto'
-import type { Admin, Kafka } from 'kafkajs'
-import type { ReceivedRecord } from './broker.ts'
+import type { RetryOptions } from 'kafkajs'
+import type { BrokerSettings, ReceivedRecord } from './broker.ts'
 import { brokerError } from './errors.ts'
+import { kafkaClient } from './kafka-client.ts'
 import type { Produced } from './produce.ts'
 import { within } from './within.ts'
 
+/** The first group of a new cluster waits for __consumer_offsets to be made; the deadline bounds all of it. */
+const patient: RetryOptions = { retries: 40, initialRetryTime: 50, maxRetryTime: 400, multiplier: 1.5 }
+
 export async function consumeOne(
-  kafka: Kafka,
-  admin: Admin,
+  settings: BrokerSettings,
   topic: string,
   wanted: (record: ReceivedRecord) => boolean,
   from: readonly Produced[] | undefined,
   deadlineMs: number
 ): Promise<ReceivedRecord> {
+  const kafka = kafkaClient(settings, patient)
   const groupId = `keyscaler-read-${randomUUID()}`
   const consumer = kafka.consumer({
     groupId,
     maxWaitTimeInMs: 200,
     sessionTimeout: 10_000,
     rebalanceTimeout: 5000,
-    allowAutoTopicCreation: false,
-    retry: { retries: 2, initialRetryTime: 100 }
+    allowAutoTopicCreation: false
   })
   try {
     return await within(deadlineMs, `reading from ${topic}`, async () => {
@@ -45,11 +48,9 @@ export async function consumeOne(
   } catch (thrown) {
     throw brokerError(thrown)
   } finally {
-    // Leaving may wait for a broker that is gone; nobody needs to wait for that.
-    void consumer
-      .disconnect()
-      .then(() => admin.deleteGroups([groupId]))
-      .catch(() => {})
+    // Leaving may wait for a broker that is gone; nobody needs to wait for that. The group, never committed to, is forgotten
+    // by the cluster once it is empty.
+    void consumer.disconnect().catch(() => {})
   }
 }
 

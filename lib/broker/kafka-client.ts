@@ -1,6 +1,6 @@
 /** kafkajs, told to be quick and quiet: one attempt a call (the caller decides about more), nothing printed. */
 import type { ConnectionOptions } from 'node:tls'
-import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import { Kafka, type KafkaConfig, logLevel, type RetryOptions, type SASLOptions } from 'kafkajs'
 import { AppError } from '../errors/app-error.ts'
 import type { BrokerSettings } from './broker.ts'
 
@@ -16,7 +16,8 @@ function saslOf({ mechanism, username, password }: BrokerSettings): SASLOptions 
   return { mechanism, username, password } as SASLOptions
 }
 
-export function kafkaClient(settings: BrokerSettings): Kafka {
+/** @param retry default none; reading needs some, since a group's coordinator may have to be elected first */
+export function kafkaClient(settings: BrokerSettings, retry: RetryOptions = { retries: 0 }): Kafka {
   const config: KafkaConfig = {
     clientId: settings.clientId ?? 'keyscaler',
     brokers: [...settings.brokers],
@@ -25,8 +26,8 @@ export function kafkaClient(settings: BrokerSettings): Kafka {
     authenticationTimeout: 2500,
     requestTimeout: 2500,
     enforceRequestTimeout: true,
-    // Default: five attempts in 8.7 s before a refused port is an error.
-    retry: { retries: 0 },
+    // kafkajs's default: five attempts in 8.7 s before a refused port is an error.
+    retry,
     ...(settings.security === 'PLAINTEXT' ? {} : { ssl: tlsOf(settings) }),
     ...(settings.security === 'SASL_SSL' ? { sasl: saslOf(settings) } : {})
   }

@@ -2,6 +2,8 @@
 import { tickedWords } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
 import { type DatabaseAnswers, databaseAnswers } from './answers.ts'
+import { applyDatabase } from './apply.ts'
+import { databaseLadder } from './checks.ts'
 
 export const databaseStep = defineStep<'database', DatabaseAnswers>({
   id: 'database',
@@ -37,9 +39,10 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
       onlyWhen: { field: 'dbTls', is: tickedWords }
     }
   },
-  checks: [],
+  checks: [databaseLadder],
   makesStale: ['kms', 'account', 'license', 'dae', 'mqs', 'cp'],
   secretsBoundTo: ['dbHost', 'dbPort', 'dbUser'],
+  apply: applyDatabase,
   plan: ({ dbName, dbHost, dbPort }) => [
     dbName === undefined
       ? 'Creates the database where it does not exist, and its tables'

@@ -1,6 +1,8 @@
 /** Step 7: the brokers that device events go to. */
 import { defineStep } from '../define-step.ts'
 import { type KafkaAnswers, kafkaAnswers, topicsOf } from './answers.ts'
+import { applyKafka } from './apply.ts'
+import { kafkaLadder } from './checks.ts'
 
 const sasl = { field: 'security', is: ['SASL_SSL'] }
 const tls = { field: 'security', is: ['SSL', 'SASL_SSL'] }
@@ -62,9 +64,10 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
       hint: 'Copies of each event in the cluster: 3 where there are three brokers.'
     }
   },
-  checks: [],
+  checks: [kafkaLadder],
   makesStale: ['dae', 'mqs'],
   secretsBoundTo: ['brokers', 'username'],
+  apply: applyKafka,
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {
     const { deviceTopic, probeTopic } = topicsOf(topicPrefix)
     const size = partitions === undefined ? '' : ` (${partitions} partitions, replication factor ${replication})`

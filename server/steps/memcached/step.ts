@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { optionalText, servers } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
+import { serversAnswer } from './checks.ts'
 
 const answers = z.strictObject({
   servers: servers('Memcached Servers', 11211),
@@ -32,7 +33,7 @@ export const memcachedStep = defineStep<'memcached', MemcachedAnswers>({
       hint: 'Stands before every key, so that others may use the same servers.'
     }
   },
-  checks: [],
+  checks: [serversAnswer],
   makesStale: ['dae'],
   plan: () => ['Saves the servers; the Device Authority Engine will use them']
 })

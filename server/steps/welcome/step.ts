@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { checkbox } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
+import { hostLadder } from './checks.ts'
 
 const answers = z.strictObject({
   acceptTerms: checkbox('Terms of Use').refine((accepted) => accepted, {
@@ -19,7 +20,7 @@ export const welcomeStep = defineStep<'welcome', WelcomeAnswers>({
   fields: {
     acceptTerms: { label: 'I accept the Terms of Use', control: 'checkbox' }
   },
-  checks: [],
+  checks: [hostLadder],
   makesStale: [],
   plan: () => ['Opens the setup of this server; nothing is installed yet']
 })

@@ -1,0 +1,103 @@
+/** A Kafka cluster, from its brokers' first answers to one record sent and read back in a scratch topic. */
+import { randomBytes } from 'node:crypto'
+import {
+  type Broker,
+  type BrokerMetadata,
+  type BrokerSettings,
+  isMockCluster,
+  openBroker
+} from '../../lib/broker/broker.ts'
+import { AppError, type ErrorCode, messageOf } from '../../lib/errors/app-error.ts'
+import { type BrokerGreeting, greetBroker } from './kafka-greeting.ts'
+
+/** What a stage came to: null = it went well. */
+export interface StageProblem {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export interface KafkaSeen {
+  readonly greetings: readonly BrokerGreeting[]
+  readonly login: StageProblem | null
+  /** null: not reached. */
+  readonly cluster: BrokerMetadata | null
+  readonly mock: boolean
+  /** undefined: not reached. */
+  readonly rights: StageProblem | null | undefined
+  readonly roundTrip: StageProblem | null | undefined
+  readonly replication: number
+}
+
+export interface KafkaQuestion {
+  readonly settings: BrokerSettings
+  readonly topicPrefix: string
+  readonly replication: number
+}
+
+/** Never throws for what a peer does. */
+export async function observeKafka(question: KafkaQuestion, progress: (what: string) => void): Promise<KafkaSeen> {
+  const { settings, replication } = question
+  progress(settings.brokers.join(', '))
+  const tls = settings.security === 'PLAINTEXT' ? undefined : { ca: settings.ca }
+  const greetings = await Promise.all(settings.brokers.map((server) => greetBroker(server, tls)))
+  const seen: KafkaSeen = {
+    ...{ greetings, login: null, cluster: null, mock: false, rights: undefined, roundTrip: undefined, replication }
+  }
+  const reachable = greetings.filter(isGood).map(({ server }) => server)
+  // One that is down is told, and is no reason not to look at the others; kafkajs would try them in random order.
+  if (reachable.length === 0) return seen
+  const broker = openBroker({ ...settings, brokers: reachable })
+  try {
+    progress('metadata of the cluster')
+    const cluster = await broker.metadata()
+    const known = { ...seen, cluster, mock: isMockCluster(cluster) }
+    if (replication > cluster.brokers.length) return known
+    return { ...known, ...(await tryTopic(broker, known.mock, question, progress)) }
+  } catch (thrown) {
+    return { ...seen, login: problemOf(thrown) }
+  } finally {
+    await broker.close()
+  }
+}
+
+export function isGood(greeting: BrokerGreeting): boolean {
+  return greeting.problem === null && (greeting.tls === null || greeting.tls.problem === null)
+}
+
+/** The mock cluster cannot delete topics: there one name is used again and again. */
+async function tryTopic(
+  broker: Broker,
+  mock: boolean,
+  { topicPrefix, replication }: KafkaQuestion,
+  progress: (what: string) => void
+): Promise<Pick<KafkaSeen, 'rights' | 'roundTrip'>> {
+  const topic = `${topicPrefix}.check${mock ? '' : `-${randomBytes(5).toString('hex')}`}`
+  try {
+    progress(`creating topic ${topic}`)
+    await broker.createTopics([{ topic, partitions: 1, replication }])
+  } catch (thrown) {
+    return { rights: problemOf(thrown), roundTrip: undefined }
+  }
+  let roundTrip: StageProblem | null = null
+  try {
+    progress('one record sent and read back')
+    const nonce = randomBytes(16).toString('hex')
+    const from = await broker.produce(topic, [{ key: 'check', value: nonce }])
+    await broker.consumeOne(topic, ({ value }) => value === nonce, { from, deadlineMs: 6000 })
+  } catch (thrown) {
+    roundTrip = problemOf(thrown)
+  }
+  if (mock) return { rights: null, roundTrip }
+  try {
+    await broker.deleteTopic(topic)
+    return { rights: null, roundTrip }
+  } catch (thrown) {
+    return { rights: problemOf(thrown), roundTrip }
+  }
+}
+
+function problemOf(thrown: unknown): StageProblem {
+  return thrown instanceof AppError
+    ? { code: thrown.code, message: thrown.message }
+    : { code: 'broker-unavailable', message: messageOf(thrown) }
+}
