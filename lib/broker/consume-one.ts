@@ -1,5 +1,6 @@
 /** Reading one record back, in a consumer group of its own that is removed again where the cluster lets us. */
 import { randomUUID } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import type { RetryOptions } from 'kafkajs'
 import type { BrokerSettings, ReceivedRecord } from './broker.ts'
 import { brokerError } from './errors.ts'
@@ -8,8 +9,13 @@ import type { Produced } from './produce.ts'
 import { within } from './within.ts'
 
 /** The first group of a new cluster waits for __consumer_offsets to be made; the deadline bounds all of it. */
+const pauseMs = 200
 const patient: RetryOptions = { retries: 40, initialRetryTime: 50, maxRetryTime: 400, multiplier: 1.5 }
 
+/**
+ * Tries again with another group while the cluster is not ready for groups (coordinator loading or moving).
+ * @throws AppError deadline-exceeded, broker-unavailable, forbidden, …
+ */
 export async function consumeOne(
   settings: BrokerSettings,
   topic: string,
@@ -17,10 +23,27 @@ export async function consumeOne(
   from: readonly Produced[] | undefined,
   deadlineMs: number
 ): Promise<ReceivedRecord> {
-  const kafka = kafkaClient(settings, patient)
-  const groupId = `keyscaler-read-${randomUUID()}`
-  const consumer = kafka.consumer({
-    groupId,
+  const end = performance.now() + deadlineMs
+  for (;;) {
+    try {
+      return await attempt(settings, topic, wanted, from, end - performance.now())
+    } catch (thrown) {
+      const error = brokerError(thrown)
+      if (error.code !== 'broker-unavailable' || end - performance.now() < 2 * pauseMs) throw error
+      await setTimeout(pauseMs)
+    }
+  }
+}
+
+async function attempt(
+  settings: BrokerSettings,
+  topic: string,
+  wanted: (record: ReceivedRecord) => boolean,
+  from: readonly Produced[] | undefined,
+  deadlineMs: number
+): Promise<ReceivedRecord> {
+  const consumer = kafkaClient(settings, patient).consumer({
+    groupId: `keyscaler-read-${randomUUID()}`,
     maxWaitTimeInMs: 200,
     sessionTimeout: 10_000,
     rebalanceTimeout: 5000,
@@ -45,11 +68,9 @@ export async function consumeOne(
         for (const place of from ?? []) consumer.seek({ topic, ...place })
       })
     })
-  } catch (thrown) {
-    throw brokerError(thrown)
   } finally {
-    // Leaving may wait for a broker that is gone; nobody needs to wait for that. The group, never committed to, is forgotten
-    // by the cluster once it is empty.
+    // Leaving may wait for a broker that is gone; nobody needs to wait for that. The group, never committed to, is
+    // forgotten by the cluster once it is empty.
     void consumer.disconnect().catch(() => {})
   }
 }

@@ -9,7 +9,7 @@ import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, import
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../config/private-file.ts'
 import { AppError } from '../errors/app-error.ts'
-import { type LicenseClaims, type LicenseIssuer, licenseClaims, licenseType } from './license.ts'
+import { type LicenseClaims, type LicenseIssuer, licenseClaims, licenseType, productName } from './license.ts'
 
 export interface EvaluationOrder {
   readonly licensee: string
@@ -43,7 +43,7 @@ export async function issueEvaluationLicense(
   const iat = Math.floor(now.getTime() / 1000)
   const claims = licenseClaims.safeParse({
     jti: randomUUID(),
-    product: 'KeyScaler',
+    product: productName,
     licensee: order.licensee,
     ...(order.tenant === undefined ? {} : { tenant: order.tenant }),
     devices: order.devices,

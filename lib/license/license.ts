@@ -8,6 +8,9 @@ import { AppError } from '../errors/app-error.ts'
 
 export const licenseType = 'keyscaler-license+jws'
 
+/** What a licence must be for. */
+export const productName = 'KeyScaler'
+
 const seconds = z.int().min(0).max(253_402_300_799)
 
 export const licenseClaims = z.strictObject({

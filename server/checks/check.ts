@@ -118,17 +118,12 @@ export function defineLadder<Answers, Seen>(
         return judgeLadder(spec.rungs, seen, elapsed(), watch)
       } catch (thrown) {
         const late = thrown instanceof DeadlineError
-        const finding: Finding = {
-          id: spec.rungs[0]?.id ?? spec.id,
-          title: spec.rungs[0]?.title ?? spec.title,
-          verdict: 'fail',
-          say: late ? `No answer within ${deadlineMs / 1000} s (waiting for: ${what}).` : messageOf(thrown),
-          cure: spec.fix,
-          ...(spec.field === undefined ? {} : { field: spec.field }),
-          ms: elapsed()
-        }
-        watch.finding?.(finding)
-        return [finding]
+        const say = late ? `No answer within ${deadlineMs / 1000} s (waiting for: ${what}).` : messageOf(thrown)
+        return spec.rungs.map((rung, index) => {
+          const finding = index === 0 ? unobserved(rung, spec, say, elapsed()) : notReached(rung)
+          watch.finding?.(finding)
+          return finding
+        })
       } finally {
         clearInterval(ticker)
       }
@@ -146,11 +141,25 @@ export async function runChecks<Answers>(
   return (await Promise.all(checks.map((check) => check.run(answers, around, watch)))).flat()
 }
 
+function notReached(rung: Pick<Finding, 'id' | 'title'>): Finding {
+  return { id: rung.id, title: rung.title, verdict: 'skip', say: 'Not reached.', ms: 0 }
+}
+
+/** Observing itself failed: the first rung says so, with the check's own cure. */
+function unobserved(
+  rung: Pick<Finding, 'id' | 'title'>,
+  spec: { readonly fix: string; readonly field?: string },
+  say: string,
+  ms: number
+): Finding {
+  const field = spec.field === undefined ? {} : { field: spec.field }
+  return { id: rung.id, title: rung.title, verdict: 'fail', say, cure: spec.fix, ...field, ms }
+}
+
 function judgeLadder<Seen>(rungs: readonly Rung<Seen>[], seen: Seen, ms: number, watch: CheckWatcher): Finding[] {
   let failed = false
   return rungs.map((rung) => {
-    const skipped: Finding = { id: rung.id, title: rung.title, verdict: 'skip', say: 'Not reached.', ms: 0 }
-    const finding = failed && !rung.independent ? skipped : judge(rung, seen, ms)
+    const finding = failed && !rung.independent ? notReached(rung) : judge(rung, seen, ms)
     failed ||= finding.verdict === 'fail'
     watch.finding?.(finding)
     return finding

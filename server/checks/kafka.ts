@@ -83,6 +83,7 @@ async function tryTopic(
     progress('one record sent and read back')
     const nonce = randomBytes(16).toString('hex')
     const from = await broker.produce(topic, [{ key: 'check', value: nonce }])
+    // Joining a group takes a stock broker 3 s (group.initial.rebalance.delay.ms).
     await broker.consumeOne(topic, ({ value }) => value === nonce, { from, deadlineMs: 6000 })
   } catch (thrown) {
     roundTrip = problemOf(thrown)

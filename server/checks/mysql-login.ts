@@ -1,4 +1,5 @@
 /** One login to MySQL, its errors in our words. Errors of the driver may hold what the server said, never the password. */
+import type { Socket } from 'node:net'
 import mysql, { type Connection } from 'mysql2/promise'
 import { connectionOptions, type DatabaseConnection } from '../../lib/database/pool.ts'
 import type { ResolvedAddress } from './address.ts'
@@ -48,10 +49,21 @@ export async function loginMysql(connection: DatabaseConnection, to: ResolvedAdd
     return await mysql.createConnection({
       ...connectionOptions(connection),
       connectTimeout: 4000,
-      stream: () => pinnedSocket(to, connection.port)
+      stream: () => limited(pinnedSocket(to, connection.port))
     })
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
     throw new LoginError(byCode[code] ?? 'lost', thrown)
   }
+}
+
+/** All that a check reads is a few kB; a peer that sends megabytes is none of ours, and mysql2 would keep them. */
+const mostBytes = 8 * 2 ** 20
+
+/** Over TLS the peer has been verified, and mysql2 takes this listener away with the plain stream's others. */
+function limited(socket: Socket): Socket {
+  socket.on('data', () => {
+    if (socket.bytesRead > mostBytes) socket.destroy()
+  })
+  return socket
 }

@@ -54,8 +54,16 @@ export interface MysqlQuestion {
   readonly install: string
 }
 
-/** Never throws for what a peer does. @param progress names what is being waited for */
-export async function observeMysql(question: MysqlQuestion, progress: (what: string) => void): Promise<MysqlSeen> {
+/**
+ * Never throws for what a peer does.
+ * @param progress names what is being waited for
+ * @param signal aborts at the check's deadline: the connection is cut then, whatever the peer still has to say
+ */
+export async function observeMysql(
+  question: MysqlQuestion,
+  progress: (what: string) => void,
+  signal: AbortSignal
+): Promise<MysqlSeen> {
   const { connection, schema } = question
   const { host, port, user, tlsCa } = connection
   let seen: MysqlSeen = {
@@ -77,9 +85,12 @@ export async function observeMysql(question: MysqlQuestion, progress: (what: str
   progress(`the login of ${user}`)
   let session: Connection | undefined
   try {
-    session = await loginMysql(connection, resolved)
+    const opened = await loginMysql(connection, resolved)
+    session = opened
     // A connection that breaks says so to the query that waits; without a listener it would end the process.
     session.on('error', () => {})
+    signal.addEventListener('abort', () => opened.destroy(), { once: true })
+    if (signal.aborted) return seen
     progress('the facts of the server')
     const server = await serverFacts(session)
     const contents = await schemaContents(session, schema, question.install)

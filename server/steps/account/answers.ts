@@ -1,7 +1,7 @@
 /** What the account step asks. */
 import { z } from 'zod'
-import { missing, text } from '../answer-fields.ts'
-import { isPasswordHash, passwordProblem } from './password.ts'
+import { text } from '../answer-fields.ts'
+import { passwordProblem } from './password.ts'
 
 const fields = z.strictObject({
   tenant: text('Account Name').regex(/^[A-Za-z0-9-]{3,63}$/, 'Account Name must be 3–63 letters, digits or hyphens.'),
@@ -14,8 +14,7 @@ const fields = z.strictObject({
     .toLowerCase()
     .pipe(z.email('E-mail must be an e-mail address.')),
   password: text('Password').max(1024, 'Password must have 12–128 characters.'),
-  // Absent beside a password that was kept from an earlier visit.
-  passwordAgain: z.string('Password (again) must be given once, as text.').default('')
+  passwordAgain: text('Password (again)')
 })
 
 export type AccountAnswers = z.infer<typeof fields>
@@ -24,10 +23,7 @@ export const accountAnswers: z.ZodType<AccountAnswers> = fields.check((context) 
   const { email, password, passwordAgain } = context.value
   const say = (path: string, message: string) =>
     context.issues.push({ code: 'custom', path: [path], message, input: undefined })
-  // What was kept from an earlier visit is the hash, which had passed before it was made.
-  if (isPasswordHash(password)) return
   const problem = passwordProblem(password, email)
   if (problem !== null) say('password', problem)
-  if (passwordAgain !== password)
-    say('passwordAgain', passwordAgain === '' ? missing('Password (again)') : 'The passwords do not match.')
+  if (passwordAgain !== password) say('passwordAgain', 'The passwords do not match.')
 })

@@ -6,9 +6,6 @@
 import { hash } from '@node-rs/argon2'
 import { commonWords } from './common-words.ts'
 
-/** Argon2id as a PHC string with at least OWASP's parameters: what `keep` made of a password. */
-const phc = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=\d+\$[A-Za-z0-9+/]{16,}\$[A-Za-z0-9+/]{32,}$/
-
 /** @returns the sentence for the field, or null when the password may be used */
 export function passwordProblem(password: string, email: string): string | null {
   const length = [...password].length
@@ -24,20 +21,11 @@ export function passwordProblem(password: string, email: string): string | null 
   return null
 }
 
-/** The hash under which the Control Panel will know the administrator (argon2id, 19 MiB, 2 passes: OWASP's first choice). */
-export function hashPassword(password: string): Promise<string> {
-  // Algorithm 2 = argon2id (the package's const enum cannot be used without its type checker).
-  return hash(password, { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 })
-}
-
-export function isPasswordHash(text: string): boolean {
-  const [, memory, passes] = phc.exec(text) ?? []
-  return memory !== undefined && Number(memory) >= 19_456 && Number(passes) >= 2
-}
-
-/** The password is not kept, only its hash; one that is a hash already was kept before. */
+/** What is kept in place of the password: argon2id, 19 MiB, 2 passes (OWASP's first choice), as a PHC string. */
 export async function keptPassword({ password }: { readonly password: string }): Promise<{ password: string }> {
-  return { password: isPasswordHash(password) ? password : await hashPassword(password) }
+  // Algorithm 2 = argon2id (the package's const enum cannot be used without its type checker).
+  const options = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+  return { password: await hash(password, options) }
 }
 
 /** "abcabcabcabc" */

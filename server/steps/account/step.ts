@@ -1,6 +1,8 @@
 /** Step 5: the tenant and its first administrator. */
 import { defineStep } from '../define-step.ts'
 import { type AccountAnswers, accountAnswers } from './answers.ts'
+import { applyAccount } from './apply.ts'
+import { accountFree } from './checks.ts'
 import { keptPassword } from './password.ts'
 
 export const accountStep = defineStep<'account', AccountAnswers>({
@@ -26,10 +28,10 @@ export const accountStep = defineStep<'account', AccountAnswers>({
     },
     passwordAgain: { label: 'Password (again)', control: 'password', secret: true, autocomplete: 'new-password' }
   },
-  checks: [],
+  checks: [accountFree],
   makesStale: ['license', 'dae', 'cp'],
-  secretsBoundTo: ['email'],
   keep: keptPassword,
+  apply: applyAccount,
   plan: ({ tenant, email }) => [
     `Creates account ${tenant ?? ''} with a key of its own in the key store`.replace('  ', ' '),
     `Creates the first administrator${email === undefined ? '' : ` ${email}`}`,

@@ -87,10 +87,11 @@ export const databaseLadder = defineLadder<DatabaseAnswers, MysqlSeen>({
   deadlineMs: 10_000,
   fix: 'Check that the server runs and is not overloaded, then test again.',
   field: 'dbHost',
-  observe: (answers, around) =>
+  observe: (answers, around, signal) =>
     observeMysql(
       { connection: connectionOf(answers), schema: answers.dbName, install: around.install },
-      around.progress
+      around.progress,
+      signal
     ),
   rungs: [...reachRungs, tls, login, ...schemaRungs]
 })

@@ -172,8 +172,7 @@ const record: Rung<KafkaSeen> = {
 export const kafkaLadder = defineLadder<KafkaAnswers, KafkaSeen>({
   id: 'kafka.reach',
   title: 'Brokers',
-  // Joining a group alone takes a stock broker 3 s (group.initial.rebalance.delay.ms).
-  deadlineMs: 20_000,
+  deadlineMs: 10_000,
   fix: 'Check that the brokers run and are not overloaded, then test again.',
   field: 'brokers',
   observe: (answers, around) =>

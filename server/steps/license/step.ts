@@ -2,6 +2,8 @@
 import { z } from 'zod'
 import { text } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
+import { applyLicense } from './apply.ts'
+import { licenseLadder } from './checks.ts'
 
 const answers = z.strictObject({
   license: text('License')
@@ -24,7 +26,8 @@ export const licenseStep = defineStep<'license', LicenseAnswers>({
       hint: 'The whole text. For a trial, "keyscaler license issue-evaluation" on this server makes one.'
     }
   },
-  checks: [],
+  checks: [licenseLadder],
   makesStale: [],
+  apply: applyLicense,
   plan: () => ['Stores the license']
 })

@@ -1,0 +1,34 @@
+/** Data keys at rest: wrapped by the master key in data_keys, one a context, opened by the KMS. */
+import type { Pool, RowDataPacket } from 'mysql2/promise'
+import { utcNow } from '../database/pool.ts'
+import { AppError } from '../errors/app-error.ts'
+import type { KmsClient, WrappedDataKey } from './kms-client.ts'
+
+/**
+ * The data key of a context, made when there is none (two that make it at once end with the same).
+ * @returns 32 bytes
+ */
+export async function openDataKey(
+  database: Pick<Pool, 'query'>,
+  kms: Pick<KmsClient, 'newDataKey' | 'unwrapDataKey'>,
+  context: string
+): Promise<Buffer> {
+  const known = await wrappedKey(database, context)
+  if (known !== null) return kms.unwrapDataKey(known, context)
+  const fresh = await kms.newDataKey(context)
+  await database.query(
+    'INSERT INTO data_keys (id, context, wrapped, created_at) VALUES (UUID(), ?, ?, ?) ON DUPLICATE KEY UPDATE id = id',
+    [context, JSON.stringify(fresh.wrapped), utcNow()]
+  )
+  const stored = await wrappedKey(database, context)
+  if (stored === null) throw new AppError('internal', `The data key for ${context} was not stored.`)
+  return kms.unwrapDataKey(stored, context)
+}
+
+async function wrappedKey(database: Pick<Pool, 'query'>, context: string): Promise<WrappedDataKey | null> {
+  const [rows] = await database.query<RowDataPacket[]>('SELECT wrapped FROM data_keys WHERE context = ?', [context])
+  const wrapped: unknown = rows[0]?.wrapped
+  if (wrapped === undefined) return null
+  // MariaDB's JSON is text, MySQL's comes parsed.
+  return (typeof wrapped === 'string' ? JSON.parse(wrapped) : wrapped) as WrappedDataKey
+}
