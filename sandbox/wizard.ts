@@ -1,0 +1,37 @@
+/** The wizard as a child of the sandbox: it and the services it deploys end when the sandbox does, however it ends. */
+import { spawn } from 'node:child_process'
+import { fromRoot } from './root.ts'
+import type { Sandbox } from './sandbox.ts'
+
+export interface Wizard {
+  readonly pid: number | undefined
+  /** Its exit code; a signal that ended it counts as failure. */
+  readonly ended: Promise<number>
+  /** Asks it to stop itself and its services. */
+  readonly stop: () => void
+}
+
+/**
+ * @param args of `keyscaler`
+ * @param stdout `pipe` to read what it prints, else it prints where we do
+ */
+export function startWizard(sandbox: Sandbox, args: readonly string[]): Wizard {
+  const program = [process.execPath, fromRoot('server/cli.ts'), ...args]
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
+    // Its descriptor 3 is the lifeline: services inherit it and end at its end of file, which comes when we are gone.
+    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    env: {
+      ...process.env,
+      KEYSCALER_LIFELINE_FD: '3',
+      KEYSCALER_SANDBOX_KAFKA: sandbox.kafka.kind,
+      ChrystokiConfigurationPath: sandbox.luna.confPath
+    },
+    // Ctrl-C reaches us alone; we pass it on once.
+    detached: true
+  })
+  const ended = new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code) => resolve(code ?? 1))
+  })
+  return { pid: child.pid, ended, stop: () => void child.kill('SIGTERM') }
+}
