@@ -73,6 +73,7 @@ function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid, 'SIGKILL')
   } catch {
-    // The group is gone already.
+    // The group is gone already, or was never made: the child itself must still end, for `gone` is waited for.
   }
+  child.kill('SIGKILL')
 }
