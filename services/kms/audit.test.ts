@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import type { RowDataPacket } from 'mysql2/promise'
 import { pino } from 'pino'
 import { openPool } from '../../lib/database/pool.ts'
@@ -9,7 +9,7 @@ import { newDatabase } from './testing.ts'
 
 const { pool, kms } = await newDatabase()
 const own = openPool(kms)
-test.after(() => own.end())
+after(() => own.end())
 const silent = pino({ level: 'silent' })
 const audit = openAudit(own, silent)
 const entry = { actor: 'dae', action: 'device-certificate.issue', subject: 'a', requestId: 'r' }
@@ -51,9 +51,9 @@ test('a hundred calls at once are each on record once, in fewer inserts than cal
 
 test('without a database there is no answer', async () => {
   const gone = openPool({ ...kms, port: 1 })
+  after(() => gone.end())
   await assert.rejects(
     openAudit(gone, silent).recorded(entry, async () => 'signed'),
     { code: 'database-unavailable' }
   )
-  await gone.end()
 })

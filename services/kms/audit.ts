@@ -6,6 +6,7 @@ import type { Pool } from 'mysql2/promise'
 import type { Logger } from 'pino'
 import { asDatabaseError, utcNow } from '../../lib/database/pool.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { within } from './deadline.ts'
 
 export interface AuditEntry {
   /** Role of the caller. */
@@ -26,6 +27,8 @@ export interface Audit {
 }
 
 const rowsAtOnce = 200
+/** Whoever waits longer is told that there is no database; the row may be written all the same. */
+const writeMs = 4000
 
 export function openAudit(database: Pool, log: Logger): Audit {
   const write = batched(rowsAtOnce, async (rows: readonly string[][]) => {
@@ -36,10 +39,12 @@ export function openAudit(database: Pool, log: Logger): Audit {
     )
   })
   const record = async ({ actor, action, subject, requestId }: AuditEntry, outcome: string) => {
+    const written = write([utcNow(), actor, action, subject.slice(0, 190), outcome, requestId])
     try {
-      await write([utcNow(), actor, action, subject.slice(0, 190), outcome, requestId])
+      await within(writeMs, written, 'the database does not answer')
     } catch (thrown) {
-      throw asDatabaseError(thrown)
+      if (!(thrown instanceof AppError)) throw asDatabaseError(thrown)
+      throw new AppError('database-unavailable', 'The audit record cannot be written in time.', { cause: thrown })
     }
   }
   return {

@@ -1,138 +1,166 @@
 import assert from 'node:assert/strict'
 import { chmod, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
 import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import { readLunaState, setLunaFaults } from '../../sandbox/luna/state.ts'
-import { dir, newInstall, type RunningKms } from './testing.ts'
+import { dir, newInstall, type RunningKms, type TestInstall } from './testing.ts'
 
-const install = await newInstall('gemalto-safenet')
-const { token } = install
-/** Without a KMS that was ever started. */
-const fresh = await newInstall('gemalto-safenet')
-const logins = async () => (await readLunaState(token.folder)).logins
-const faults = (rules: string) => setLunaFaults(token.folder, rules)
+// The three stories have a token each, and wait most of the time: side by side.
+describe('the KMS on a bad day', { concurrency: true }, () => {
+  describe('in service', { concurrency: 1 }, inService)
+  describe('at its start', { concurrency: 1 }, atItsStart)
+  describe('with NSS', withNss)
+})
 
-test('the hsm-agent is killed: calls are refused, then served again, by the same KMS and with one login', async () => {
-  const kms = await install.start()
-  await kms.listening()
-  const dae = kms.client('dae')
-  const { wrapped } = await dae.newDataKey('kept')
-  const before = await logins()
-  for (let time = 1; time <= 3; time++) {
+function inService(): void {
+  let install: TestInstall
+  const logins = async () => (await readLunaState(install.token.folder)).logins
+  const faults = (rules: string) => setLunaFaults(install.token.folder, rules)
+  before(async () => {
+    install = await newInstall('gemalto-safenet')
+  })
+
+  test('the hsm-agent is killed: calls are refused, then served again, by the same KMS and with one login', async () => {
+    const kms = await install.start()
+    await kms.listening()
+    const dae = kms.client('dae')
+    const { wrapped } = await dae.newDataKey('kept')
+    const loginsBefore = await logins()
+    for (let time = 1; time <= 3; time++) {
+      await killAgent(kms)
+      const { refused, backMs } = await outage(dae)
+      assert.equal(refused?.code, 'service-unavailable')
+      assert.ok(backMs < 5000, `back after ${backMs} ms`)
+      assert.equal(await logins(), loginsBefore + time)
+    }
+    assert.equal((await dae.unwrapDataKey(wrapped, 'kept')).length, 32)
+    assert.equal(kms.child.exitCode, null)
+    await stop(kms)
+  })
+
+  test('the token is lost in the middle of a call and comes back: served again without a restart', async () => {
+    const kms = await install.start()
+    await kms.listening()
+    const dae = kms.client('dae')
+    await faults('*=0x32') // CKR_DEVICE_REMOVED, from every function
+    const { code } = await refusal(dae)
+    assert.equal(code, 'service-unavailable')
+    assert.equal((await dae.health()).ready, false)
+    const loginsBefore = await logins()
+    await kms.said(/the key store cannot be opened/)
+    assert.equal(await logins(), loginsBefore)
+    const returned = performance.now()
+    await faults('')
+    await outage(dae)
+    assert.ok(performance.now() - returned < 5000)
+    await stop(kms)
+  })
+
+  test('a token that freezes: every call is answered within 5 s, readiness too, and it is back when the token is', async () => {
+    const kms = await install.start()
+    await kms.listening()
+    const [dae, wizard] = [kms.client('dae'), kms.client('wizard')]
+    await faults('C_GenerateRandom=hang')
+    const started = performance.now()
+    const [first, health] = await Promise.all([refusal(dae), unready(wizard)])
+    assert.equal(first.code, 'service-unavailable')
+    assert.ok(performance.now() - started < 5000)
+    assert.match(health, /the token does not answer|lost/)
+    await faults('')
+    const { backMs } = await outage(dae)
+    assert.ok(backMs < 6000, `back after ${backMs} ms`)
+    await stop(kms)
+  })
+
+  test('the PIN is changed behind its back: one login is rejected, then it ends, sealed, with its own exit code', async () => {
+    const kms = await install.start()
+    await kms.listening()
+    await faults('C_Login=0xA0') // CKR_PIN_INCORRECT; the stand-in does not count what a fault answers
+    const loginsBefore = await logins()
     await killAgent(kms)
-    const { refused, backMs } = await outage(dae)
-    assert.equal(refused?.code, 'service-unavailable')
-    assert.ok(backMs < 5000, `back after ${backMs} ms`)
-    assert.equal(await logins(), before + time)
-  }
-  assert.equal((await dae.unwrapDataKey(wrapped, 'kept')).length, 32)
-  assert.equal(kms.child.exitCode, null)
-  await stop(kms)
-})
-
-test('the token is lost in the middle of a call and comes back: served again without a restart', async () => {
-  const kms = await install.start()
-  await kms.listening()
-  const dae = kms.client('dae')
-  await faults('*=0x32') // CKR_DEVICE_REMOVED, from every function
-  const { code } = await refusal(dae)
-  assert.equal(code, 'service-unavailable')
-  assert.equal((await dae.health()).ready, false)
-  const before = await logins()
-  await kms.said(/the key store cannot be opened/)
-  assert.equal(await logins(), before)
-  const returned = performance.now()
-  await faults('')
-  await outage(dae)
-  assert.ok(performance.now() - returned < 5000)
-  await stop(kms)
-})
-
-test('a token that freezes: every call is answered within 5 s, readiness too, and it is back when the token is', async () => {
-  const kms = await install.start()
-  await kms.listening()
-  const [dae, wizard] = [kms.client('dae'), kms.client('wizard')]
-  await faults('C_GenerateRandom=hang')
-  const started = performance.now()
-  const [first, health] = await Promise.all([refusal(dae), unready(wizard)])
-  assert.equal(first.code, 'service-unavailable')
-  assert.ok(performance.now() - started < 5000)
-  assert.match(health, /the token does not answer|lost/)
-  await faults('')
-  const { backMs } = await outage(dae)
-  assert.ok(backMs < 6000, `back after ${backMs} ms`)
-  await stop(kms)
-})
-
-test('the PIN is changed behind its back: one login is rejected, then it ends, sealed, with its own exit code', async () => {
-  const kms = await install.start()
-  await kms.listening()
-  await faults('C_Login=0xA0') // CKR_PIN_INCORRECT; the stand-in does not count what a fault answers
-  const before = await logins()
-  await killAgent(kms)
-  assert.equal(await kms.ended, 78)
-  await faults('')
-  assert.equal(openPinGuard(dirname(token.pinGuard)).known(token.serial).failures, 1)
-  // Started again by somebody, it does not send that PIN again, although it would be right now.
-  const again = await install.start()
-  assert.equal(await again.ended, 78)
-  assert.equal(await logins(), before)
-  assert.ok(!kms.output().includes(token.pin))
-})
-
-test('a wrong PIN at the start costs one login, however often it is started', async () => {
-  const pinFile = join(dir, 'wrong-pin')
-  await writePrivateFile(pinFile, 'not-the-password\n')
-  const before = await readLunaState(fresh.token.folder)
-  for (let time = 0; time < 3; time++) {
-    const kms = await fresh.start({ pinFile })
     assert.equal(await kms.ended, 78)
-    assert.ok(!kms.output().includes('not-the-password'))
-  }
-  const after = await readLunaState(fresh.token.folder)
-  assert.deepEqual([after.logins - before.logins, after.failures], [1, 1])
-})
+    await faults('')
+    assert.equal(openPinGuard(dirname(install.token.pinGuard)).known(install.token.serial).failures, 1)
+    // Started again by somebody, it does not send that PIN again, although it would be right now.
+    const again = await install.start()
+    assert.equal(await again.ended, 78)
+    assert.equal(await logins(), loginsBefore)
+    assert.ok(!kms.output().includes(install.token.pin))
+  })
+}
 
-test('a PIN file that others may read is refused before any login', async () => {
-  const file = join(dir, 'open-pin')
-  await writePrivateFile(file, fresh.token.pin)
-  await chmod(file, 0o644)
-  const before = await readLunaState(fresh.token.folder)
-  const kms = await fresh.start({ pinFile: file })
-  assert.notEqual(await kms.ended, 0)
-  assert.match(kms.output(), /may be read by others/)
-  assert.equal((await readLunaState(fresh.token.folder)).logins, before.logins)
-})
+function atItsStart(): void {
+  let install: TestInstall
+  before(async () => {
+    install = await newInstall('gemalto-safenet')
+  })
 
-test('a master key that is not in the token ends the start with a clear message', async () => {
-  const kms = await fresh.start({ masterKey: 'a'.repeat(32) })
-  assert.equal(await kms.ended, 1)
-  assert.match(kms.output(), /has no master key with the id a{32}/)
-})
+  test('a wrong PIN at the start costs one login, however often it is started', async () => {
+    const pinFile = join(dir, 'wrong-pin')
+    await writePrivateFile(pinFile, 'not-the-password\n')
+    const stateBefore = await readLunaState(install.token.folder)
+    for (let time = 0; time < 3; time++) {
+      const kms = await install.start({ pinFile })
+      assert.equal(await kms.ended, 78)
+      assert.ok(!kms.output().includes('not-the-password'))
+    }
+    const after = await readLunaState(install.token.folder)
+    assert.deepEqual([after.logins - stateBefore.logins, after.failures], [1, 1])
+  })
 
-test('a service CA certificate that is not that of the key in the token ends the start', async () => {
-  const { keyId } = fresh.serviceCa
-  const kms = await fresh.start({ serviceCa: { keyId, certificate: fresh.identity('dae').certificate } })
-  assert.equal(await kms.ended, 1)
-  assert.match(kms.output(), /service CA certificate is not that of the key/)
-})
+  test('a configuration is checked without touching the token, and every problem is named', async () => {
+    const stateBefore = await readLunaState(install.token.folder)
+    const good = await install.start({}, '--check-config')
+    assert.equal(await good.ended, 0)
+    const bad = await install.start({ masterKey: 7, nonsense: true, pinFile: 'pin' }, '--check-config')
+    assert.equal(await bad.ended, 2)
+    for (const problem of [/masterKey/, /nonsense/, /pinFile/]) assert.match(bad.output(), problem)
+    assert.equal((await readLunaState(install.token.folder)).logins, stateBefore.logins)
+  })
 
-test('NSS serves the same way, and readiness says that it is not HSM-protected', async () => {
-  const nss = await newInstall('nss')
-  const kms = await nss.start()
-  await kms.listening()
-  const { ready, detail } = await kms.client('wizard').health()
-  assert.equal(ready, true)
-  assert.match(detail, /software-only, not HSM-protected/)
-  const dae = kms.client('dae')
-  const { plaintext, wrapped } = await dae.newDataKey('nss')
-  assert.deepEqual(await dae.unwrapDataKey(wrapped, 'nss'), plaintext)
-  await stop(kms)
-})
+  test('a PIN file that others may read is refused before any login', async () => {
+    const file = join(dir, 'open-pin')
+    await writePrivateFile(file, install.token.pin)
+    await chmod(file, 0o644)
+    const stateBefore = await readLunaState(install.token.folder)
+    const kms = await install.start({ pinFile: file })
+    assert.notEqual(await kms.ended, 0)
+    assert.match(kms.output(), /may be read by others/)
+    assert.equal((await readLunaState(install.token.folder)).logins, stateBefore.logins)
+  })
+
+  test('a master key that is not in the token ends the start with a clear message', async () => {
+    const kms = await install.start({ masterKey: 'a'.repeat(32) })
+    assert.equal(await kms.ended, 1)
+    assert.match(kms.output(), /has no master key with the id a{32}/)
+  })
+
+  test('a service CA certificate that is not that of the key in the token ends the start', async () => {
+    const { keyId } = install.serviceCa
+    const kms = await install.start({ serviceCa: { keyId, certificate: install.identity('dae').certificate } })
+    assert.equal(await kms.ended, 1)
+    assert.match(kms.output(), /service CA certificate is not that of the key/)
+  })
+}
+
+function withNss(): void {
+  test('NSS serves the same way, and readiness says that it is not HSM-protected', async () => {
+    const install = await newInstall('nss')
+    const kms = await install.start()
+    await kms.listening()
+    const { ready, detail } = await kms.client('wizard').health()
+    assert.equal(ready, true)
+    assert.match(detail, /software-only, not HSM-protected/)
+    const dae = kms.client('dae')
+    const { plaintext, wrapped } = await dae.newDataKey('nss')
+    assert.deepEqual(await dae.unwrapDataKey(wrapped, 'nss'), plaintext)
+    await stop(kms)
+  })
+}
 
 /** The first refusal, without waiting for more than that. */
 async function refusal(client: KmsClient): Promise<AppError> {

@@ -47,8 +47,15 @@ export interface TestDatabase {
   readonly kms: DatabaseConnection & { readonly database: string }
 }
 
+/** Asked for once: a file that runs alone starts a server each time that it asks. */
+let servers: ReturnType<typeof sharedSandbox<'mariadb'>> | undefined
+function sandbox() {
+  servers ??= sharedSandbox(['mariadb'])
+  return servers
+}
+
 export async function newDatabase(): Promise<TestDatabase> {
-  const { mariadb } = await sharedSandbox(['mariadb'])
+  const { mariadb } = await sandbox()
   const name = freshName('kms')
   const setup = openPool(mariadb, 1)
   const user = { user: freshName('kms'), password: randomBytes(12).toString('hex') }
@@ -100,7 +107,7 @@ export interface TestInstall {
   readonly masterKey: string
   readonly serviceCa: { readonly keyId: string; readonly certificate: string }
   /** Starts `main.ts` with these changes to its configuration. */
-  readonly start: (changes?: Readonly<Record<string, unknown>>) => Promise<RunningKms>
+  readonly start: (changes?: Readonly<Record<string, unknown>>, ...args: readonly string[]) => Promise<RunningKms>
   readonly identity: (role: Role) => { certificate: string; key: string; ca: string }
 }
 
@@ -111,6 +118,12 @@ export async function newInstall(profile: KeyStoreConfig['profile']): Promise<Te
   const masterKey = await newKey(store, database.pool, 'master', 'AES-256')
   const caKey = await newKey(store, database.pool, 'service-ca', 'EC-P256')
   const ca = await serviceCa(store, caKey)
+  const publicKey = ca.certificate.publicKey.export({ type: 'spki', format: 'der' })
+  await database.pool.execute('UPDATE kms_keys SET public_key = ?, certificate = ? WHERE id = ?', [
+    publicKey,
+    ca.certificate.raw,
+    caKey
+  ])
   const files = join(dir, freshName('install'))
   const caFile = join(files, 'service-ca.crt')
   await writePrivateFile(caFile, ca.certificate.toString())
@@ -140,7 +153,7 @@ export async function newInstall(profile: KeyStoreConfig['profile']): Promise<Te
     masterKey,
     serviceCa: { keyId: caKey, certificate: caFile },
     identity,
-    start: async (changes = {}) => {
+    start: async (changes = {}, ...args) => {
       const port = await freePort()
       const { certificate, key } = identity('kms')
       const { host, port: databasePort, user, database: name } = database.kms
@@ -159,7 +172,7 @@ export async function newInstall(profile: KeyStoreConfig['profile']): Promise<Te
       }
       const file = join(files, `config-${port}.json`)
       await writePrivateFile(file, JSON.stringify(config))
-      return runKms(file, config.address, identity)
+      return runKms(['--config', file, ...args], config.address, identity)
     }
   }
 }
@@ -177,8 +190,8 @@ export interface RunningKms {
   readonly client: (role: Role) => KmsClient
 }
 
-function runKms(config: string, address: string, identity: TestInstall['identity']): RunningKms {
-  const child = spawn(process.execPath, [join(root, 'services/kms/main.ts'), '--config', config], {
+function runKms(args: readonly string[], address: string, identity: TestInstall['identity']): RunningKms {
+  const child = spawn(process.execPath, [join(root, 'services/kms/main.ts'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const lines: string[] = []
