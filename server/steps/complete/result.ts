@@ -1,0 +1,107 @@
+/** What stands on Setup Complete!: the services, the key store, fingerprints, and what is left to do. */
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import type { Pool, RowDataPacket } from 'mysql2/promise'
+import { fingerprint } from '../../../lib/x509/fingerprint.ts'
+import { catalog } from '../../../services/catalog.ts'
+import { identityFiles } from '../../deploy/service-identity.ts'
+import type { ServiceStatus } from '../../deploy/target.ts'
+import { readKeyStoreRecord } from '../kms/key-store-record.ts'
+
+export interface InstallResult {
+  readonly verdict: { readonly ok: boolean; readonly text: string }
+  readonly services: readonly {
+    readonly title: string
+    readonly address: string
+    readonly state: string
+    readonly ok: boolean
+    readonly lastCheck: string
+  }[]
+  readonly hsm: {
+    readonly hsmProtected: boolean
+    readonly label: string
+    readonly serial: string
+    readonly slot: string
+    /** No standard PKCS#11 call tells. */
+    readonly fipsMode: 'unknown'
+    readonly masterKeyId: string
+  }
+  readonly caFingerprint: string
+  readonly enrolCommand: string
+  readonly controlPanel: string
+  readonly stillToDo: readonly string[]
+}
+
+export async function installResult(
+  stateDir: string,
+  database: Pool | null,
+  statuses: readonly ServiceStatus[],
+  now: Date = new Date()
+): Promise<InstallResult> {
+  const record = await readKeyStoreRecord(stateDir)
+  const ca = identityFiles(stateDir, 'wizard').ca
+  const certificate = await readFile(ca).then(
+    (pem) => new X509Certificate(pem),
+    () => null
+  )
+  const sick = statuses.filter(({ state }) => state !== 'ready')
+  const ok = statuses.length === Object.keys(catalog).length && sick.length === 0
+  const address = (name: ServiceStatus['name']) => statuses.find((status) => status.name === name)?.address ?? ''
+  return {
+    verdict: { ok, text: ok ? 'All services run and are ready.' : verdictFor(sick) },
+    services: statuses.map(({ name, address: at, state, detail }) => ({
+      title: catalog[name].title,
+      address: at,
+      state: state === 'ready' ? 'ready' : `${state}: ${detail}`,
+      ok: state === 'ready',
+      lastCheck: `${now.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+    })),
+    hsm: {
+      hsmProtected: record?.profile === 'gemalto-safenet',
+      label: record?.label ?? 'not known',
+      serial: record?.serial ?? 'not known',
+      slot: record === null ? 'not known' : String(record.slot),
+      fipsMode: 'unknown',
+      masterKeyId: (await masterKeyId(database)) ?? 'not known'
+    },
+    caFingerprint: certificate === null ? 'not made yet' : fingerprint(certificate),
+    enrolCommand: enrolCommand(address('dae'), ca),
+    controlPanel: address('cp'),
+    stillToDo: [
+      'Back up the partition of the HSM: without it, what the master key protects is lost with the HSM.',
+      'Back up the database and the state folder.',
+      `Open the firewall for devices and administrators: TCP ${portsOf(statuses)}.`,
+      'Deploy the DDKG packages (proprietary, not included).'
+    ]
+  }
+}
+
+function verdictFor(sick: readonly ServiceStatus[]): string {
+  if (sick.length === 0) return 'Not all services are deployed.'
+  return `Not ready: ${sick.map(({ name, detail }) => `${catalog[name].title} (${detail})`).join(', ')}.`
+}
+
+/** For a device named device-1, registered in the Control Panel; curl asks for the one-time secret itself. */
+function enrolCommand(dae: string, ca: string): string {
+  return [
+    'openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout device-1.key \\',
+    '  -subj /CN=device-1 -outform DER | openssl base64 > device-1.p10',
+    `curl --cacert ${ca} --user device-1 \\`,
+    '  -H "Content-Type: application/pkcs10" --data-binary @device-1.p10 \\',
+    `  ${dae}/.well-known/est/simpleenroll |`,
+    '  openssl base64 -d | openssl pkcs7 -inform DER -print_certs -out device-1.crt'
+  ].join('\n')
+}
+
+function portsOf(statuses: readonly ServiceStatus[]): string {
+  return statuses
+    .filter(({ name }) => name === 'dae' || name === 'cp')
+    .map(({ address }) => new URL(address).port)
+    .join(', ')
+}
+
+async function masterKeyId(database: Pool | null): Promise<string | null> {
+  if (database === null) return null
+  const [rows] = await database.query<RowDataPacket[]>(`SELECT id FROM kms_keys WHERE purpose = 'master'`)
+  return rows[0] === undefined ? null : String(rows[0].id)
+}
