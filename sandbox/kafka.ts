@@ -88,6 +88,9 @@ function properties(at: { data: string; port: number; controllerPort: number }):
     'transaction.state.log.num.partitions=1',
     // A group's first member is served at once rather than after waiting 3 s for others.
     'group.initial.rebalance.delay.ms=0',
+    // After a SIGKILL the node waits until its own earlier registration has expired: 9 s unless told otherwise.
+    'broker.session.timeout.ms=3000',
+    'broker.heartbeat.interval.ms=1000',
     'num.network.threads=2',
     'num.io.threads=2',
     'log.cleaner.enable=false',

@@ -3,18 +3,18 @@ import { spawn } from 'node:child_process'
 import { fromRoot } from './root.ts'
 import type { Sandbox } from './sandbox.ts'
 
+/** Services have 10 s each for a clean stop, and stop together. */
+const stopWithinMs = 20_000
+
 export interface Wizard {
   readonly pid: number | undefined
   /** Its exit code; a signal that ended it counts as failure. */
   readonly ended: Promise<number>
-  /** Asks it to stop itself and its services. */
+  /** Asks it to stop itself and its services; one that is stuck is killed, and its services with it by the lifeline. */
   readonly stop: () => void
 }
 
-/**
- * @param args of `keyscaler`
- * @param stdout `pipe` to read what it prints, else it prints where we do
- */
+/** @param args of `keyscaler`; it prints where we do */
 export function startWizard(sandbox: Sandbox, args: readonly string[]): Wizard {
   const program = [process.execPath, fromRoot('server/cli.ts'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
@@ -33,5 +33,10 @@ export function startWizard(sandbox: Sandbox, args: readonly string[]): Wizard {
     child.once('error', reject)
     child.once('exit', (code) => resolve(code ?? 1))
   })
-  return { pid: child.pid, ended, stop: () => void child.kill('SIGTERM') }
+  const stop = (): void => {
+    child.kill('SIGTERM')
+    const hard = setTimeout(() => child.kill('SIGKILL'), stopWithinMs)
+    child.once('exit', () => clearTimeout(hard))
+  }
+  return { pid: child.pid, ended, stop }
 }
