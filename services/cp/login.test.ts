@@ -2,16 +2,8 @@ import assert from 'node:assert/strict'
 import { before, beforeEach, test } from 'node:test'
 import { utcNow } from '../../lib/database/pool.ts'
 import { openPasswords } from './passwords.ts'
-import {
-  addAdministrator,
-  administrator,
-  ask,
-  browse,
-  loggedIn,
-  newInstall,
-  passwordHash,
-  type TestInstall
-} from './testing.ts'
+import { ask, browse, loggedIn } from './test-browser.ts'
+import { addAdministrator, administrator, newInstall, passwordHash, type TestInstall } from './testing.ts'
 
 let install: TestInstall
 before(async () => {
@@ -68,7 +60,7 @@ test('an unknown e-mail and a wrong password are answered alike, as a page and a
   const page = await browser.get('/login')
   const forms = [await browser.submit(page, '/login', wrong), await browser.submit(page, '/login', stranger)]
   const [first, second] = forms.map(({ text }) => text.replace(/value="(ada|nobody)@[^"]+"/, ''))
-  assert.match(first ?? '', /role="alert"[^]*E-mail or password is not right\./)
+  assert.match(first ?? '', /role="alert"[\s\S]*E-mail or password is not right\./)
   assert.equal(first, second)
   assert.doesNotMatch(first ?? '', /not the password/)
 })
@@ -98,7 +90,7 @@ test('after five failures an e-mail waits, with the right password too, and whet
   const browser = browse(install)
   const page = await browser.submit(await browser.get('/login'), '/login', administrator)
   assert.equal(page.status, 429)
-  assert.match(page.text, /role="alert"[^]*Too many failed logins/)
+  assert.match(page.text, /role="alert"[\s\S]*Too many failed logins/)
 
   await install.pool.query('UPDATE login_attempts SET at = ?', [utcNow(new Date(Date.now() - 15 * 60_000))])
   assert.equal((await json(administrator)).status, 200)

@@ -6,8 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes, randomUUID, type X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import type { IncomingHttpHeaders } from 'node:http'
-import { createServer, request } from 'node:https'
+import { createServer } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -55,7 +54,7 @@ export interface TestInstall {
   readonly dae: string
 }
 
-interface Identity {
+export interface Identity {
   readonly certificate: string
   readonly key: string
   readonly ca: string
@@ -265,97 +264,6 @@ async function run(name: 'cp' | 'dae', config: object): Promise<{ output: () => 
     child.once('close', () => failed(new Error(`${name} ended:\n${lines.join('\n')}`)))
   })
   return { output: () => lines.join('\n') }
-}
-
-export interface Answer {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly text: string
-  readonly json: () => Record<string, unknown>
-}
-
-export interface Asking {
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
-  /** An object is sent as JSON, a URLSearchParams as a form. */
-  readonly body?: URLSearchParams | object | string
-  readonly as?: Identity
-}
-
-/** One request over TLS that trusts the internal CA only. */
-export function ask({ address, ca }: TestInstall, path: string, asking: Asking = {}): Promise<Answer> {
-  const { method = asking.body === undefined ? 'GET' : 'POST', as } = asking
-  const [type, body] = encoded(asking.body)
-  const headers = { ...(type === undefined ? {} : { 'content-type': type }), ...asking.headers }
-  const pem = (file: string) => readFileSync(file, 'utf8')
-  const identity = as === undefined ? {} : { cert: pem(as.certificate), key: pem(as.key) }
-  return new Promise((resolve, reject) => {
-    const sent = request(new URL(path, address), { method, headers, ca: pem(ca), agent: false, ...identity })
-    sent.on('error', reject)
-    sent.on('response', async (response) => {
-      const text = Buffer.concat(await response.toArray()).toString()
-      resolve({
-        status: response.statusCode ?? 0,
-        headers: response.headers,
-        text,
-        json: () => JSON.parse(text)
-      })
-    })
-    sent.end(body)
-  })
-}
-
-function encoded(body: Asking['body']): [string | undefined, string | undefined] {
-  if (body === undefined) return [undefined, undefined]
-  if (typeof body === 'string') return ['text/plain', body]
-  if (body instanceof URLSearchParams) return ['application/x-www-form-urlencoded', body.toString()]
-  return ['application/json', JSON.stringify(body)]
-}
-
-/** A browser: keeps cookies, says where it comes from, and asks for pages. */
-export interface Browser {
-  readonly cookies: Map<string, string>
-  readonly get: (path: string) => Promise<Answer>
-  /** Posts the form of that page as it stands, with these values. */
-  readonly submit: (page: Answer, action: string, values: Readonly<Record<string, string>>) => Promise<Answer>
-  readonly post: (path: string, asking: Asking) => Promise<Answer>
-}
-
-export function browse(install: TestInstall): Browser {
-  const cookies = new Map<string, string>()
-  const go = async (path: string, { headers, ...asking }: Asking = {}) => {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const answer = await ask(install, path, {
-      ...asking,
-      headers: { accept: 'text/html', ...(cookie === '' ? {} : { cookie }), ...headers }
-    })
-    for (const line of answer.headers['set-cookie'] ?? []) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
-      if (value === '') cookies.delete(name)
-      else cookies.set(name, value)
-    }
-    return answer
-  }
-  const post = (path: string, { headers, ...asking }: Asking) =>
-    go(path, { method: 'POST', ...asking, headers: { origin: install.address, ...headers } })
-  return {
-    cookies,
-    get: (path) => go(path),
-    post,
-    submit: (page, action, values) => {
-      const form = new RegExp(`<form method="post" action="${action}"[^]*?</form>`).exec(page.text)?.[0] ?? ''
-      const token = /name="_csrf" value="([^"]+)"/.exec(form)?.[1] ?? raise(`no form for ${action} in ${page.text}`)
-      return post(action, { body: new URLSearchParams({ _csrf: token, ...values }) })
-    }
-  }
-}
-
-/** A browser that has logged in. */
-export async function loggedIn(install: TestInstall, who = administrator): Promise<Browser> {
-  const browser = browse(install)
-  const entered = await browser.submit(await browser.get('/login'), '/login', who)
-  if (entered.status !== 303) throw new Error(`login: ${entered.status} ${entered.text}`)
-  return browser
 }
 
 function raise(message: string): never {
