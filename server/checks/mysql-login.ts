@@ -30,6 +30,7 @@ const byCode: Readonly<Record<string, LoginProblem>> = {
   ER_DBACCESS_DENIED_ERROR: 'no-such-database',
   ER_BAD_DB_ERROR: 'no-such-database',
   ER_SECURE_TRANSPORT_REQUIRED: 'tls-required',
+  MYSQL_CLEAR_PASSWORD_NOT_ENABLED: 'unsupported-plugin',
   AUTH_SWITCH_PLUGIN_ERROR: 'unsupported-plugin',
   ER_NOT_SUPPORTED_AUTH_MODE: 'unsupported-plugin',
   ER_PLUGIN_IS_NOT_LOADED: 'unsupported-plugin',
