@@ -15,10 +15,13 @@ export interface GivenCertificateFacts {
 
 type CertificateProblem = 'key-unreadable' | 'key-mismatch' | 'not-yet-valid' | 'expired' | 'wrong-name' | 'untrusted'
 
-/** @param anchors what is trusted; the roots of this system and of Node by default */
+/**
+ * @param key PEM; null when it was proved before
+ * @param anchors what is trusted; the roots of this system and of Node by default
+ */
 export function judgeCertificate(
   pem: string,
-  key: string,
+  key: string | null,
   host: string,
   anchors: readonly X509Certificate[] = trustedRoots()
 ): GivenCertificateFacts {
@@ -26,7 +29,7 @@ export function judgeCertificate(
   const facts = { host, names: '', notAfter: null, anchor: null }
   if (leaf === undefined) return { ...facts, problem: 'untrusted' }
   const read = { ...facts, names: leaf.subjectAltName ?? leaf.subject, notAfter: leaf.validToDate }
-  const owned = owns(key, leaf)
+  const owned = key === null || owns(key, leaf)
   if (owned !== true) return { ...read, problem: owned }
   const verdict = verifyChain({ certificate: leaf, between, anchors, name: host, purpose: 'server' })
   if (verdict.trusted) return { ...read, problem: null, anchor: verdict.chain.at(-1) ?? null }

@@ -11,8 +11,8 @@ import {
   typedAddress
 } from '../deploy/addresses.ts'
 import { readLivingRecord } from '../deploy/process/pid-record.ts'
-import { reachOf } from '../deploy/process/readiness.ts'
 import { readDeployedConfig, runFolder } from '../deploy/process/run-folder.ts'
+import { reachOf } from '../deploy/process/service-request.ts'
 import { type GivenCertificateFacts, judgeCertificate } from './given-certificate.ts'
 import type { GivenCertificate } from './host-fields.ts'
 

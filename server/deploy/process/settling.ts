@@ -1,7 +1,8 @@
 /** Waiting for a service that was started: ready, ended, or out of time. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { askReadiness, type Reach } from './readiness.ts'
+import { askReadiness } from './readiness.ts'
 import type { Exit, RunningProcess } from './running-process.ts'
+import type { Reach } from './service-request.ts'
 
 /** true: ready; an exit: it ended; words: what was missing when its time was up. */
 export type Settled = true | Exit | string

@@ -1,21 +1,14 @@
 /** From the answers of step 3 to the configuration of the key store, with the library of the client that is installed. */
-import { existsSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
 import { AppError } from '../../../lib/errors/app-error.ts'
+import { findHsmClients } from '../../../lib/keystore/client-discovery.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
-import { gemaltoSafenet } from '../../../lib/keystore/profiles/gemalto-safenet.ts'
-import type { KmsAnswers } from './answers.ts'
+import type { GemaltoAnswers, KmsAnswers } from './answers.ts'
 
 /** @throws AppError not-found when no library was given and no HSM client is on this machine */
 export async function keyStoreOf(answers: KmsAnswers): Promise<KeyStoreConfig> {
-  const { library } = answers
-  if (answers.keyStore === 'nss') return { profile: 'nss', folder: answers.nssFolder, module: library }
-  const { slot, partition, confPath } = answers
-  const module = library ?? (await installedLibrary())
-  if (module === null) {
-    throw new AppError('not-found', 'No HSM client was found on this machine.', { cure: noClient })
-  }
-  return { profile: 'gemalto-safenet', module, confPath, slot, partition }
+  if (answers.keyStore === 'nss') return { profile: 'nss', folder: answers.nssFolder, module: answers.library }
+  const { slot, partition } = answers
+  return { profile: 'gemalto-safenet', ...(await clientOf(answers)), slot, partition }
 }
 
 export const noClient =
@@ -25,13 +18,16 @@ export function pinOf(answers: KmsAnswers): string {
   return answers.keyStore === 'nss' ? answers.nssPassword : answers.password
 }
 
-async function installedLibrary(): Promise<string | null> {
-  for (const place of gemaltoSafenet.libraryPaths) {
-    if (!place.includes('*')) {
-      if (existsSync(place)) return place
-      continue
-    }
-    for await (const found of glob(place)) return found
+/** What was typed counts; what was not is taken from the client that was found, library and folder from the same one. */
+async function clientOf({
+  library,
+  confPath
+}: GemaltoAnswers): Promise<{ module: string; confPath: string | undefined }> {
+  const clients = await findHsmClients()
+  const client = library === undefined ? clients[0] : clients.find(({ module }) => module === library)
+  const module = library ?? client?.module
+  if (module === undefined) {
+    throw new AppError('not-found', 'No HSM client was found on this machine.', { cure: noClient })
   }
-  return null
+  return { module, confPath: confPath ?? client?.confPath ?? undefined }
 }

@@ -5,6 +5,7 @@
  */
 import { messageOf } from '../../../lib/errors/app-error.ts'
 import { findHsmClients, type HsmClient } from '../../../lib/keystore/client-discovery.ts'
+import { guardedName } from '../../../lib/keystore/guarded-login.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
@@ -55,7 +56,18 @@ export async function lookAtPartitions(
   const seen = await withPatience(look.seen, again ? undefined : last?.seen, again ? 60_000 : firstLookMs)
   const chosen = seen.partitions.find(({ label }) => label === typed.partition) ?? seen.partitions[0]
   if (chosen === undefined) return seen
-  return { ...seen, failedLogins: { known: openPinGuard(stateDir).known(chosen.serial).failures, atMost: 10 } }
+  return {
+    ...seen,
+    failedLogins: {
+      known: openPinGuard(stateDir).known(
+        guardedName(
+          { profile: 'gemalto-safenet', module: '', slot: chosen.slot, partition: chosen.label },
+          chosen.serial
+        )
+      ).failures,
+      atMost: 10
+    }
+  }
 }
 
 /** The guide's eight prerequisites, with what this machine can tell about each. */

@@ -2,6 +2,7 @@ import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import type { FieldView, KeysOfUnion } from '../step.ts'
 import { type KmsAnswers, kmsAnswers } from './answers.ts'
+import { applyKms } from './apply.ts'
 import { kmsChecks } from './checks.ts'
 import { kmsPlan } from './plan.ts'
 
@@ -128,5 +129,6 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   // The kept broker password is sealed under this key store's master key; the rest speaks to the KMS.
   makesStale: ['account', 'kafka', 'dae', 'mqs', 'cp', 'complete'],
   secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'nssFolder'],
-  plan: kmsPlan
+  plan: kmsPlan,
+  apply: applyKms
 })

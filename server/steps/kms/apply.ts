@@ -1,0 +1,165 @@
+/**
+ * What Next does on step 3: keys and first certificates by one opening of the key store, then the KMS, then a round trip
+ * through its API. Killed anywhere and run again it comes to the same end: one master key, one CA.
+ */
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Pool } from 'mysql2/promise'
+import { writePrivateFile } from '../../../lib/config/private-file.ts'
+import { AppError } from '../../../lib/errors/app-error.ts'
+import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
+import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
+import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
+import { probeToken } from '../../../lib/keystore/probe.ts'
+import { openKmsClient } from '../../../lib/kms-client/open-kms-client.ts'
+import { serviceAddress } from '../../deploy/addresses.ts'
+import { ensureIdentity, identityFiles, identityIsGood } from '../../deploy/service-identity.ts'
+import type { ApplyContext } from '../apply-context.ts'
+import { serviceBase, trustFile } from '../service-plan.ts'
+import type { ApplyResult } from '../step.ts'
+import type { KmsAnswers } from './answers.ts'
+import { findKeyRow, forgetOwnKeys, keysAreInUse } from './key-rows.ts'
+import { keyStoreOf, pinOf } from './key-store.ts'
+import { isSameKeyStore, type KeyStoreRecord, readKeyStoreRecord, recordKeyStore } from './key-store-record.ts'
+import { ensureKey, ensureServiceCa, issuedByToken } from './own-keys.ts'
+
+export async function applyKms(answers: KmsAnswers, context: ApplyContext): Promise<ApplyResult> {
+  const config = await keyStoreOf(answers)
+  const { host, address } = serviceAddress('kms', answers.kmsHost)
+  if (!(await isPrepared(config, host, context))) await prepare(answers, config, host, context)
+  await context.effect('service', 'kms', async () => {
+    await context.deploy.deploy(
+      { name: 'kms', config: await kmsConfiguration(answers, config, context) },
+      context.report
+    )
+  })
+  context.report('KMS: a round trip through its API')
+  await proveRoundTrip(context, address)
+  return {}
+}
+
+/** Keys, CA and certificates are there for this very token: nobody needs to log in for them. */
+async function isPrepared(
+  config: KeyStoreConfig,
+  host: string,
+  { stateDir, database }: ApplyContext
+): Promise<boolean> {
+  const record = await readKeyStoreRecord(stateDir)
+  if (record === null || !isSameKeyStore(config, record)) return false
+  const [master, ca] = await Promise.all([findKeyRow(database, 'master'), findKeyRow(database, 'service-ca')])
+  if (master?.state !== 'active' || ca?.state !== 'active' || ca.certificate === null) return false
+  const [kms, wizard] = await Promise.all([
+    identityIsGood(identityFiles(stateDir, 'kms'), 'kms', host),
+    identityIsGood(identityFiles(stateDir, 'wizard'), 'wizard', null)
+  ])
+  return kms && wizard && (await serialOf(config)) === record.serial
+}
+
+/** Asked without a login: a token may be swapped for another with the same name (security.md A17). */
+async function serialOf(config: KeyStoreConfig): Promise<string | null> {
+  const { choice } = await probeToken(config)
+  return choice?.found === true ? choice.token.serial : null
+}
+
+/** Keys that protect nothing yet may be made again elsewhere; those that do stay where they are. */
+async function leaveOldKeyStore(record: KeyStoreRecord, database: Pool): Promise<void> {
+  if (await keysAreInUse(database)) {
+    const store = `${record.label} (serial ${record.serial})`
+    throw new AppError('conflict', `The keys of this install are in ${store}; they cannot be moved from here.`, {
+      cure: `Choose ${store} again.`
+    })
+  }
+  await forgetOwnKeys(database)
+}
+
+async function prepare(
+  answers: KmsAnswers,
+  config: KeyStoreConfig,
+  host: string,
+  context: ApplyContext
+): Promise<void> {
+  const { stateDir, database, report } = context
+  const record = await readKeyStoreRecord(stateDir)
+  if (record !== null && !isSameKeyStore(config, record)) await leaveOldKeyStore(record, database)
+  report(`Opening the key store ${config.profile === 'nss' ? config.folder : config.partition}`)
+  const store = await openKeyStore(config, pinOf(answers), {
+    guard: openPinGuard(stateDir),
+    // A store that is gone is never made again in silence: what its keys protect would be lost.
+    create: config.profile === 'nss' && !(await keysAreInUse(database))
+  })
+  try {
+    if (record !== null && record.serial !== store.token.serial) await leaveOldKeyStore(record, database)
+    await recordKeyStore(stateDir, config, store.token)
+    report(`Master key in ${store.token.label}`)
+    await context.effect('key', 'master', () => ensureKey(database, store, 'master'))
+    report(`Service CA in ${store.token.label}`)
+    const ca = await context.effect('certificate-authority', 'service-ca', () =>
+      ensureServiceCa(database, store, context.install)
+    )
+    const { ca: caFile } = identityFiles(stateDir, 'kms')
+    await writePrivateFile(caFile, ca.certificate.toString())
+    report('Certificates of KMS and wizard')
+    await context.effect('certificate', 'kms', () => ensureIdentity(stateDir, 'kms', host, issuedByToken(ca, 'kms')))
+    await context.effect('certificate', 'wizard', () =>
+      ensureIdentity(stateDir, 'wizard', null, issuedByToken(ca, 'wizard'))
+    )
+  } finally {
+    await store.close()
+  }
+}
+
+async function kmsConfiguration(answers: KmsAnswers, config: KeyStoreConfig, context: ApplyContext) {
+  const { stateDir, database } = context
+  const record = await readKeyStoreRecord(stateDir)
+  const [master, ca] = await Promise.all([findKeyRow(database, 'master'), findKeyRow(database, 'service-ca')])
+  const field = answers.keyStore === 'nss' ? 'nssPassword' : 'password'
+  const pinFile = await context.secretFile('kms', field)
+  if (record === null || master === null || ca?.certificate == null || pinFile === undefined) {
+    throw new AppError('internal', 'The key store was not prepared.')
+  }
+  const caFile = identityFiles(stateDir, 'kms').ca
+  if (!(await isCertificate(caFile, ca.certificate))) throw new AppError('conflict', `${caFile} is not the service CA.`)
+  const base = await serviceBase(
+    context,
+    { service: 'kms', address: answers.kmsHost, given: answers, calls: [] },
+    // Its identity was made in the token just now.
+    () => Promise.reject(new AppError('internal', 'The identity of the KMS is missing.'))
+  )
+  return {
+    ...base,
+    keyStore: withIdentity(config, record),
+    pinFile,
+    pinGuard: join(stateDir, 'pin-guard'),
+    masterKey: master.id,
+    serviceCa: { keyId: ca.id, certificate: caFile }
+  }
+}
+
+function withIdentity(config: KeyStoreConfig, { serial }: KeyStoreRecord): KeyStoreConfig {
+  return config.profile === 'nss' ? config : { ...config, serial }
+}
+
+async function isCertificate(file: string, der: Buffer): Promise<boolean> {
+  return new X509Certificate(await readFile(file)).raw.equals(der)
+}
+
+/** As the wizard will call it from now on. */
+async function proveRoundTrip(context: ApplyContext, address: string): Promise<void> {
+  const { certificate, key } = identityFiles(context.stateDir, 'wizard')
+  const kms = openKmsClient({
+    address,
+    identity: { certificate, key, ca: await trustFile(context, 'wizard', ['kms']) }
+  })
+  try {
+    const purpose = 'setup/round-trip'
+    const made = await kms.newDataKey(purpose)
+    const opened = await kms.unwrapDataKey(made.wrapped, purpose)
+    const same = opened.equals(made.plaintext)
+    opened.fill(0)
+    made.plaintext.fill(0)
+    if (!same) throw new AppError('deploy-failed', 'The KMS does not give back the data key that it wrapped.')
+  } finally {
+    await kms.close()
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Which key store this install has: identity, not position. Written when it was opened for the first time; what is
+ * validated later, and what the KMS opens, is this one.
+ */
+import { join } from 'node:path'
+import { z } from 'zod'
+import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
+import { inspectModuleFile } from '../../../lib/keystore/elf.ts'
+import type { KeyStoreConfig, TokenIdentity } from '../../../lib/keystore/keystore.ts'
+
+const recordSchema = z.strictObject({
+  profile: z.enum(['gemalto-safenet', 'nss']),
+  /** Path of the library; null: the first known place of NSS. */
+  module: z.string().nullable(),
+  /** SHA-256 of the library as it was validated; null when NSS was found by itself. */
+  moduleSha256: z.string().nullable(),
+  confPath: z.string().nullable(),
+  folder: z.string().nullable(),
+  slot: z.int(),
+  label: z.string(),
+  serial: z.string(),
+  model: z.string(),
+  firmware: z.string()
+})
+
+export type KeyStoreRecord = z.infer<typeof recordSchema>
+
+const pathOf = (stateDir: string) => join(stateDir, 'key-store.json')
+
+/** null: none was opened yet. */
+export async function readKeyStoreRecord(stateDir: string): Promise<KeyStoreRecord | null> {
+  const text = await readPrivateFile(pathOf(stateDir))
+  return text === null ? null : recordSchema.parse(JSON.parse(text))
+}
+
+export async function recordKeyStore(stateDir: string, config: KeyStoreConfig, token: TokenIdentity): Promise<void> {
+  const module = config.module ?? null
+  const { slot, label, serial, model, firmware } = token
+  const record: KeyStoreRecord = {
+    profile: config.profile,
+    module,
+    moduleSha256: module === null ? null : (await inspectModuleFile(module)).sha256,
+    confPath: config.profile === 'nss' ? null : (config.confPath ?? null),
+    folder: config.profile === 'nss' ? config.folder : null,
+    slot,
+    label,
+    serial,
+    model,
+    firmware
+  }
+  await writePrivateFile(pathOf(stateDir), `${JSON.stringify(record, null, 2)}\n`)
+}
+
+/** The answers mean the key store that is on record. */
+export function isSameKeyStore(config: KeyStoreConfig, record: KeyStoreRecord): boolean {
+  if (config.profile !== record.profile || (config.module ?? null) !== record.module) return false
+  if (config.profile === 'nss') return config.folder === record.folder
+  return (config.confPath ?? null) === record.confPath && config.partition === record.label
+}
