@@ -1,6 +1,7 @@
 /** Plain HTTP on loopback only; any other address speaks TLS, with a given certificate or one made here and kept. */
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
@@ -23,6 +24,8 @@ export interface TlsWish {
 }
 
 const days = 397
+/** What a certificate may name; a machine called `build_7` still gets one for its addresses. */
+const certifiableName = /^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i
 
 /** Null: plain HTTP, which only a loopback address gets. */
 export async function wizardTls(wish: TlsWish, stateDir: string): Promise<WizardTls | null> {
@@ -51,9 +54,8 @@ async function generatedTls(wish: TlsWish, stateDir: string): Promise<WizardTls>
     return { certificate: kept, key: keptKey, fingerprint: fingerprint(new X509Certificate(kept)) }
   }
   const anyAddress = wish.host === '0.0.0.0' || wish.host === '::'
-  const names = [
-    ...new Set([hostname(), 'localhost', '127.0.0.1', ...(anyAddress ? [] : [wish.host]), ...wish.allowedHosts])
-  ]
+  const wanted = [hostname(), 'localhost', '127.0.0.1', ...(anyAddress ? [] : [wish.host]), ...wish.allowedHosts]
+  const names = [...new Set(wanted)].filter((name) => isIP(name) !== 0 || certifiableName.test(name))
   const made = await selfSignedTls({ names, days })
   await writePrivateFile(paths.key, made.privateKey)
   await writePrivateFile(paths.certificate, made.certificate)
