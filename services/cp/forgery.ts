@@ -41,7 +41,7 @@ export function fieldsOf(body: unknown): unknown {
   return Object.fromEntries(Object.entries(body).filter(([name]) => name !== '_csrf'))
 }
 
-export function isScript(request: FastifyRequest): boolean {
+function isScript(request: FastifyRequest): boolean {
   const type = request.headers['content-type'] ?? ''
   return type.startsWith('application/json') || request.headers['x-csrf-token'] !== undefined
 }

@@ -230,6 +230,19 @@ test('an error is a page for people and a problem document for scripts, and show
   assert.doesNotMatch(broken.text, /SyntaxError|node_modules/)
 })
 
+test('without its database it says so in 503, and is back with it, the session too', async () => {
+  await install.wire.cut()
+  const page = await browser.get('/devices')
+  assert.equal(page.status, 503)
+  assert.match(page.text, /<h1>The database is not available<\/h1>/)
+  assert.equal((await script('/devices')).json().type, '/help/errors#database-unavailable')
+  assert.equal((await ask(install, '/login', { body: administrator })).status, 503)
+  assert.equal((await ask(install, '/readyz')).status, 503)
+  await install.wire.mend()
+  assert.equal((await browser.get('/devices')).status, 200)
+  assert.equal((await ask(install, '/readyz')).status, 200)
+})
+
 test('another Host name gets nothing; health is for everybody', async () => {
   assert.equal((await ask(install, '/login', { headers: { host: 'evil.test' } })).status, 421)
   const ready = await ask(install, '/readyz')

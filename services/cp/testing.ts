@@ -26,6 +26,7 @@ import { newCa, newSigner, type TestCa } from '../../lib/x509/testing.ts'
 import { validity } from '../../lib/x509/validity.ts'
 import { freePort } from '../../sandbox/ports.ts'
 import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
+import { openWire, type Wire } from './test-wire.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -51,7 +52,8 @@ export interface TestInstall {
   readonly identity: (role: Role) => Identity
   /** Everything that the Control Panel printed. */
   readonly log: () => string
-  readonly dae: string
+  /** Between the Control Panel and its database. */
+  readonly wire: Wire
 }
 
 export interface Identity {
@@ -68,6 +70,8 @@ export async function newInstall(parts: readonly 'dae'[] = []): Promise<TestInst
   const identity = (role: Role) => identities.get(role) ?? raise(`no certificate for ${role}`)
   const [port, daePort, kmsPort, mqsPort] = await Promise.all([freePort(), freePort(), freePort(), freePort()])
   const at = (wanted: number) => `https://${loopback}:${wanted}`
+  const wire = await openWire(mariadb)
+  ends.push(wire.cut)
   const base = async (role: Role, listenPort: number, login: { user: string; password: string }) => {
     const passwordFile = join(dir, `${role}-password`)
     await writePrivateFile(passwordFile, login.password)
@@ -77,7 +81,13 @@ export async function newInstall(parts: readonly 'dae'[] = []): Promise<TestInst
       address: at(listenPort),
       tls: { certificate, key },
       identity: identity(role),
-      database: { host: mariadb.host, port: mariadb.port, name, user: login.user, passwordFile }
+      database: {
+        host: mariadb.host,
+        port: role === 'cp' ? wire.port : mariadb.port,
+        name,
+        user: login.user,
+        passwordFile
+      }
     }
   }
   const services = [
@@ -109,24 +119,21 @@ export async function newInstall(parts: readonly 'dae'[] = []): Promise<TestInst
     deviceCa,
     identity,
     log: cp?.output ?? (() => ''),
-    dae: at(daePort)
+    wire
   }
 }
 
-/** The rights that the Control Panel has, and no other. */
+/** The rights that the Control Panel needs, and no other. */
 const rights = {
   sessions: 'SELECT, INSERT, UPDATE, DELETE',
   login_attempts: 'SELECT, INSERT, UPDATE, DELETE',
   administrators: 'SELECT',
-  tenants: 'SELECT',
   devices: 'SELECT',
   certificates: 'SELECT',
   registrations: 'SELECT',
   certificate_authorities: 'SELECT',
   licenses: 'SELECT',
-  outbox: 'SELECT',
-  participants: 'SELECT',
-  data_keys: 'SELECT'
+  outbox: 'SELECT'
 }
 
 async function newDatabase() {
