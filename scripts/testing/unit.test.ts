@@ -19,7 +19,7 @@ async function tally(name: string, source: string): Promise<Tally> {
     import { runTestFiles } from '${join(import.meta.dirname, 'unit.ts')}'
     const tally = await runTestFiles(['${file}'], new AbortController().signal, { testMs: 500, fileMs: 1500 })
     console.log('\\n' + JSON.stringify(tally))`
-  const { NODE_TEST_CONTEXT, ...env } = process.env
+  const { NODE_TEST_CONTEXT, ...env } = { ...process.env, KEYSCALER_TEST_GRACE_MS: '300' }
   const runner = join(dir, `${name}.mjs`)
   writeFileSync(runner, program)
   const { stdout } = await promisify(execFile)(process.execPath, [runner], { env })
@@ -47,6 +47,11 @@ test('a file that breaks on import, has no test, or never gets to its tests has 
   assert.equal((await tally('absent', `import './nowhere.ts'`)).failed, 1)
   assert.equal((await tally('empty', '')).failed, 1)
   assert.equal((await tally('stuck', `net.createServer().listen(0); await new Promise(() => {})`)).failed, 1)
+})
+
+test('no result is lost, however many there are', async () => {
+  const { passed } = await tally('many', `for (let i = 0; i < 2000; i++) test('test number ' + i, () => {})`)
+  assert.equal(passed, 2000)
 })
 
 test('a test that hangs fails, and one that leaves a server open does not hold up the run', async () => {

@@ -56,8 +56,7 @@ async function runTestFile(file: string, stop: AbortSignal, limits: Limits): Pro
     files: [resolve(root, file)],
     timeout: limits.testMs,
     signal: AbortSignal.any([stop, AbortSignal.timeout(limits.fileMs)]),
-    // A connection that somebody left open must not hold up the run: the file ends when its tests have.
-    execArgv: ['--test-force-exit']
+    execArgv: ['--import', resolve(import.meta.dirname, 'leak-guard.mjs')]
   })
   const keep = (data: { message: string }): void => {
     printed = (printed + data.message).slice(-4000)
@@ -81,6 +80,8 @@ async function runTestFile(file: string, stop: AbortSignal, limits: Limits): Pro
   })
   const failed = failures.length
   const time = `${((performance.now() - began) / 1000).toFixed(1)} s`
+  const leak = /^left open after .*$/m.exec(printed)?.[0]
+  if (leak !== undefined) console.log(`note ${file}: ${leak}`)
   if (failed > 0 && printed !== '') console.log(`What ${file} printed:\n${printed}`)
   console.log(`${failed === 0 ? 'ok  ' : 'FAIL'} ${file}: ${passed} passed, ${failed} failed (${time})`)
   return { passed, failed, skipped: skips.length, failures, skips }
