@@ -6,6 +6,7 @@ import { watch } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { messageOf } from '../lib/errors/app-error.ts'
 import { lockedApp, setupApp } from './app.ts'
@@ -49,11 +50,13 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
   let current: RequestListener = (_request, response) => response.writeHead(503).end()
   const server = listenWith(tls, (request, response) => current(request, response))
   const { port } = await listening(server, options.host, options.port)
-  const url = `${tls === null ? 'http' : 'https'}://${bracketed(options.host)}:${port}`
+  // Bound to every address, it is reached by the machine's name.
+  const reachedAs = options.host === '0.0.0.0' || options.host === '::' ? hostname() : bracketed(options.host)
+  const url = `${tls === null ? 'http' : 'https'}://${reachedAs}:${port}`
   const frame = {
     log,
     tls: tls !== null,
-    allowedHosts: ['localhost', '127.0.0.1', '[::1]', bracketed(options.host), ...options.allowedHosts]
+    allowedHosts: ['localhost', '127.0.0.1', '[::1]', reachedAs, ...options.allowedHosts]
   }
 
   /** Puts an app in place of the one before; what that one is answering still ends. */

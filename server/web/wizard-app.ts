@@ -46,7 +46,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
         frameAncestors: ["'none'"]
       }
     },
-    hsts: options.tls,
+    hsts: options.tls && { includeSubDomains: false },
     referrerPolicy: { policy: 'same-origin' }
   })
   await app.register(compress, { encodings: ['gzip', 'identity'], threshold: 1024 })
