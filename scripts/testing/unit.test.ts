@@ -12,14 +12,15 @@ after(() => rmSync(dir, { recursive: true, force: true }))
 const imports = "import { before, describe, test } from 'node:test'; import net from 'node:net'\n"
 
 /** Runs one test file as `npm test` would, in a process that is not itself a test. */
-async function tally(name: string, source: string): Promise<Tally> {
+async function tally(name: string, source: string, graceMs = 15_000): Promise<Tally> {
   const file = join(dir, `${name}.test.ts`)
   writeFileSync(file, imports + source)
   const program = `
     import { runTestFiles } from '${join(import.meta.dirname, 'unit.ts')}'
-    const tally = await runTestFiles(['${file}'], new AbortController().signal, { testMs: 500, fileMs: 1500 })
+    const tally = await runTestFiles(['${file}'], new AbortController().signal, { testMs: 500, fileMs: 5000 })
     console.log('\\n' + JSON.stringify(tally))`
-  const { NODE_TEST_CONTEXT, ...env } = { ...process.env, KEYSCALER_TEST_GRACE_MS: '300' }
+  const { NODE_TEST_CONTEXT, ...env } = { ...process.env }
+  env.KEYSCALER_TEST_GRACE_MS = String(graceMs)
   const runner = join(dir, `${name}.mjs`)
   writeFileSync(runner, program)
   const { stdout } = await promisify(execFile)(process.execPath, [runner], { env })
@@ -56,6 +57,6 @@ test('no result is lost, however many there are', async () => {
 
 test('a test that hangs fails, and one that leaves a server open does not hold up the run', async () => {
   assert.equal((await tally('hangs', `test('h', () => new Promise(() => net.createServer().listen(0)))`)).failed, 1)
-  const { passed, failed } = await tally('leaks', `test('l', () => { net.createServer().listen(0) })`)
+  const { passed, failed } = await tally('leaks', `test('l', () => { net.createServer().listen(0) })`, 300)
   assert.deepEqual({ passed, failed }, { passed: 1, failed: 0 })
 })

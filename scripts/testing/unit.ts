@@ -56,7 +56,7 @@ async function runTestFile(file: string, stop: AbortSignal, limits: Limits): Pro
     files: [resolve(root, file)],
     timeout: limits.testMs,
     signal: AbortSignal.any([stop, AbortSignal.timeout(limits.fileMs)]),
-    execArgv: ['--import', resolve(import.meta.dirname, 'leak-guard.mjs')]
+    execArgv: ['--import', resolve(root, 'scripts/leak-guard.mjs')]
   })
   const keep = (data: { message: string }): void => {
     printed = (printed + data.message).slice(-4000)

@@ -1,0 +1,87 @@
+/** docs/errors.md and the page /help/errors against the code, both ways. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { AppError, errorCodes } from '../lib/errors/app-error.ts'
+import { ckrTable } from '../lib/keystore/ckr.ts'
+import { openLog } from '../lib/log/log.ts'
+import { problemOf } from '../lib/service/problems.ts'
+import { ending } from '../server/cli/console.ts'
+import { errorRows } from '../server/web/error-help.ts'
+import { wizardFrame } from '../server/web/wizard-app.ts'
+import { exitCodes } from '../services/catalog.ts'
+
+const page = readFileSync(join(import.meta.dirname, '../docs/errors.md'), 'utf8')
+
+/** The rows of the table under a heading, each as its cells without backticks. */
+function tableUnder(heading: string): string[][] {
+  const [, after = ''] = page.split(`\n## ${heading}\n`)
+  const lines = (after.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('| '))
+  return lines.slice(2).map((line) =>
+    line
+      .replace(/^\| | \|$/g, '')
+      .split(' | ')
+      .map((cell) => cell.replace(/^`([^`]*)`$/, '$1'))
+  )
+}
+
+/** The code that `keyscaler` ends with when its work throws this. */
+async function exitOf(t: TestContext, thrown: Error): Promise<unknown> {
+  const ended: unknown[] = []
+  // Ending for real would end the test; `never` is what both of them promise to the compiler.
+  const exit = t.mock.method(process, 'exit', (code?: number): never => ended.push(code) as never)
+  const stderr = t.mock.method(process.stderr, 'write', () => true)
+  try {
+    await ending(() => Promise.reject(thrown))
+  } finally {
+    exit.mock.restore()
+    stderr.mock.restore()
+  }
+  return ended[0]
+}
+
+test('docs/errors.md has a row for every code, and every row is a code: status, exit code, title and words as they are', async (t) => {
+  const rows = await Promise.all(
+    errorRows.map(async ({ code, title, means, todo }) => {
+      const { status } = problemOf(new AppError(code, 'x'), 'x')
+      return [code, String(status), String(await exitOf(t, new AppError(code, 'x'))), title, means, todo]
+    })
+  )
+  assert.deepEqual(tableUnder('Codes'), rows)
+  assert.deepEqual(
+    rows.map(([code]) => code),
+    [...errorCodes]
+  )
+})
+
+test('docs/errors.md has every PKCS#11 return code as lib/keystore/ckr.ts has it, and no other', () => {
+  const rows = ckrTable.map(({ code, name, class: kind, say, cure }) => {
+    return [`0x${code.toString(16).toUpperCase().padStart(8, '0')}`, name, kind, say, cure]
+  })
+  assert.ok(rows.length > 100)
+  assert.deepEqual(tableUnder('PKCS#11 return codes'), rows)
+})
+
+test('the exit codes that the supervisor knows are the ones that are documented', () => {
+  const [, prose = ''] = page.split('\nA service (')
+  assert.match(prose, new RegExp(`· ${exitCodes.badConfig} configuration refused: not\\s+restarted`))
+  assert.match(prose, new RegExp(`· ${exitCodes.pinRejected} the PIN was rejected: latched`))
+})
+
+test('the type of every problem leads to its place on /help/errors', async (t) => {
+  const app = await wizardFrame({ log: openLog('test', 'silent'), tls: false, allowedHosts: ['localhost'] })
+  t.after(() => app.close())
+  const { statusCode, body } = await app.inject({ url: '/help/errors', headers: { host: 'localhost' } })
+  assert.equal(statusCode, 200)
+  const shown = [...body.matchAll(/<h2 id="([a-z-]+)">/g)].map(([, id]) => `/help/errors#${id}`)
+  assert.deepEqual(
+    shown,
+    errorCodes.map((code) => problemOf(new AppError(code, 'x'), 'x').type)
+  )
+  for (const { title, status, means, todo } of errorRows) {
+    for (const words of [`>${title}<`, `HTTP status ${status}<`, `<p>${means}</p>`, `<p>${todo}</p>`]) {
+      assert.ok(body.includes(words.replaceAll('"', '&quot;').replaceAll("'", '&#39;')), words)
+    }
+  }
+})
