@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** 144 bits in letters, digits, - and _, so that it needs no quoting anywhere. */
-function newPassword(): string {
+export function newPassword(): string {
   return randomBytes(18).toString('base64url')
 }
 

@@ -56,7 +56,10 @@ test('no result is lost, however many there are', async () => {
 })
 
 test('a test that hangs fails, and one that leaves a server open does not hold up the run', async () => {
-  assert.equal((await tally('hangs', `test('h', () => new Promise(() => net.createServer().listen(0)))`)).failed, 1)
+  assert.equal(
+    (await tally('hangs', `test('h', () => new Promise(() => net.createServer().listen(0)))`, 300)).failed,
+    1
+  )
   const { passed, failed } = await tally('leaks', `test('l', () => { net.createServer().listen(0) })`, 300)
   assert.deepEqual({ passed, failed }, { passed: 1, failed: 0 })
 })
