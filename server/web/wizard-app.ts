@@ -10,6 +10,7 @@ import view from '@fastify/view'
 import { Eta } from 'eta'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerFactory } from 'fastify'
 import { answerProblem, newRequestId, problemOf } from '../../lib/service/problems.ts'
+import { type ErrorsPage, errorRows } from './error-help.ts'
 import { type GuardOptions, guardHost } from './guard.ts'
 import { answerFormOf } from './negotiation.ts'
 import { product, root } from './product.ts'
@@ -106,4 +107,6 @@ function helpRoutes(app: FastifyInstance): void {
   for (const name of ['prerequisites', 'support', 'terms']) {
     app.get(`/help/${name}`, async (_request, reply) => reply.viewAsync(`/help/${name}.eta`, { product }))
   }
+  const errors: ErrorsPage = { product, errors: errorRows }
+  app.get('/help/errors', async (_request, reply) => reply.viewAsync('/help/errors.eta', errors))
 }
