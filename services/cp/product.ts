@@ -6,7 +6,9 @@ import { join, resolve } from 'node:path'
 export const root = resolve(import.meta.dirname, '../..')
 
 const { version }: { version: string } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-const assets = ['keyscaler.css', 'wizard.js', 'favicon.svg'].map((name) => readFileSync(join(root, 'public', name)))
+const assets = ['keyscaler.css', 'control-panel.css', 'wizard.js', 'favicon.svg'].map((name) =>
+  readFileSync(join(root, 'public', name))
+)
 
 export const product = {
   name: 'KeyScaler Setup',
