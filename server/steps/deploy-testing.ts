@@ -12,6 +12,7 @@ import { openPool } from '../../lib/database/pool.ts'
 import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
 import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
+import type { Finding } from '../checks/check.ts'
 import { serviceAddress } from '../deploy/addresses.ts'
 import { identityFiles } from '../deploy/service-identity.ts'
 import type { DeployTarget } from '../deploy/target.ts'
@@ -38,7 +39,7 @@ export interface ApplyWorld {
   readonly apply: (step: DefinedStep, raw: Record<string, unknown>, stopAt?: string) => Promise<void>
   /** Answers of a step that is not applied here. */
   readonly keep: (step: string, values: Record<string, unknown>) => void
-  readonly answers: () => Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly check: (step: DefinedStep, raw: Record<string, unknown>) => Promise<readonly Finding[]>
   readonly kms: () => KmsClient
 }
 
@@ -98,6 +99,10 @@ export async function newApplyWorld(): Promise<ApplyWorld> {
     }
     await submitted.apply(context(stopAt))
   }
+  const check: ApplyWorld['check'] = async (step, raw) => {
+    const around = { stateDir, install: 'test', earlier: Object.fromEntries(answers), progress: () => {} }
+    return submission(step, raw).check({ ...around, services: { database } })
+  }
   const { host, port, user, password } = mariadb
   await apply(databaseStep, { dbHost: host, dbPort: port, dbName, dbUser: user, dbPassword: password })
   return {
@@ -107,7 +112,7 @@ export async function newApplyWorld(): Promise<ApplyWorld> {
     apply,
     kms,
     keep: (step, values) => void answers.set(step, values),
-    answers: () => Object.fromEntries(answers)
+    check
   }
 }
 

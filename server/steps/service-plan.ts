@@ -27,7 +27,9 @@ export async function serviceBase(context: ApplyContext, wanted: DeployedService
   const { host, port, address } = serviceAddress(service, wanted.address)
   const resolved = await resolveHost(host)
   if (resolved === null) throw new AppError('check-failed', `${host} does not resolve by DNS or /etc/hosts.`)
-  const { certificate, key } = await ensureIdentity(stateDir, service, host, issue)
+  const { certificate, key } = await context.effect('certificate', service, () =>
+    ensureIdentity(stateDir, service, host, issue)
+  )
   return {
     listen: { host: resolved.listenHost, port },
     address,

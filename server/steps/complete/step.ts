@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineStep } from '../define-step.ts'
+import { completeChecks } from './checks.ts'
 
 const completeAnswers = z.strictObject({})
 
@@ -11,7 +12,7 @@ export const completeStep = defineStep<'complete', CompleteAnswers>({
   intro: 'Every service is looked at once more; then setup is locked.',
   answers: completeAnswers,
   fields: {},
-  checks: [],
+  checks: completeChecks,
   makesStale: [],
   plan: () => ['Lock setup; to reopen it: keyscaler unlock']
 })

@@ -1,6 +1,8 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import { type CpAnswers, cpAnswers } from './answers.ts'
+import { applyCp } from './apply.ts'
+import { cpChecks } from './checks.ts'
 
 export const cpStep = defineStep<'cp', CpAnswers>({
   id: 'cp',
@@ -20,10 +22,11 @@ export const cpStep = defineStep<'cp', CpAnswers>({
     },
     ...certificateViews
   },
-  checks: [],
+  checks: cpChecks,
   makesStale: ['complete'],
   plan: () => [
     'Issue the certificates of the Control Panel from the internal CA',
     'Deploy the Control Panel and prove that the first administrator can log in'
-  ]
+  ],
+  apply: applyCp
 })

@@ -1,6 +1,8 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import { type DaeAnswers, daeAnswers } from './answers.ts'
+import { applyDae } from './apply.ts'
+import { daeChecks } from './checks.ts'
 
 export const daeStep = defineStep<'dae', DaeAnswers>({
   id: 'dae',
@@ -64,11 +66,12 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
     },
     ...certificateViews
   },
-  checks: [],
+  checks: daeChecks,
   makesStale: ['cp', 'complete'],
   plan: (answers) => [
     `Create (or adopt) the tenant's device CA, ${answers.caKey ?? 'EC-P256'}, key in the token`,
     'Issue the certificates of the DAE from the internal CA',
     'Deploy the DAE and wait until /cacerts verifies'
-  ]
+  ],
+  apply: applyDae
 })

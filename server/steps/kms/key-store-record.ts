@@ -57,3 +57,10 @@ export function isSameKeyStore(config: KeyStoreConfig, record: KeyStoreRecord): 
   if (config.profile === 'nss') return config.folder === record.folder
   return (config.confPath ?? null) === record.confPath && config.partition === record.label
 }
+
+/** The key store that is on record, to be asked again without new answers. */
+export function keyStoreFromRecord(record: KeyStoreRecord): KeyStoreConfig {
+  const { profile, module, confPath, folder, slot, label, serial } = record
+  if (profile === 'nss') return { profile, module: module ?? undefined, folder: folder ?? '' }
+  return { profile, module: module ?? '', confPath: confPath ?? undefined, slot, partition: label, serial }
+}

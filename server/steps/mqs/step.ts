@@ -1,6 +1,8 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import { type MqsAnswers, mqsAnswers } from './answers.ts'
+import { applyMqs } from './apply.ts'
+import { mqsChecks } from './checks.ts'
 
 export const mqsStep = defineStep<'mqs', MqsAnswers>({
   id: 'mqs',
@@ -20,10 +22,11 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
     },
     ...certificateViews
   },
-  checks: [],
+  checks: mqsChecks,
   makesStale: ['cp', 'complete'],
   plan: () => [
     'Issue the certificates of the MQS from the internal CA',
     'Deploy the MQS and wait until a probe event has travelled from the outbox to Kafka'
-  ]
+  ],
+  apply: applyMqs
 })

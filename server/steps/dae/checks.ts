@@ -1,0 +1,100 @@
+/** The live checks of step 8. */
+import { X509Certificate } from 'node:crypto'
+import type { Pool, RowDataPacket } from 'mysql2/promise'
+import { probeToken } from '../../../lib/keystore/probe.ts'
+import { type Check, defineCheck } from '../../checks/check.ts'
+import { hostChecks } from '../host-checks.ts'
+import { keyStoreFromRecord, readKeyStoreRecord } from '../kms/key-store-record.ts'
+import type { DaeAnswers } from './answers.ts'
+
+/** What each CA key takes; of alternatives one is enough (a Luna partition in FIPS mode makes RSA keys another way). */
+const takes: Readonly<Record<DaeAnswers['caKey'], readonly (readonly number[])[]>> = {
+  'EC-P256': [[0x1040], [0x1041]],
+  'EC-P384': [[0x1040], [0x1041]],
+  'RSA-3072': [[0x0000, 0x80000143], [0x0001]]
+}
+
+interface SeenCaKey {
+  readonly algorithm: string
+  /** null: the key store could not be asked; `problem` says why. */
+  readonly offered: boolean | null
+  readonly label: string
+  readonly problem: string
+}
+
+const caKey = defineCheck<DaeAnswers, SeenCaKey>({
+  id: 'dae.ca-key',
+  title: 'CA key',
+  deadlineMs: 65_000,
+  field: 'caKey',
+  fix: 'Look at the status of the KMS.',
+  observe: async ({ caKey: algorithm }, { stateDir, progress }, signal) => {
+    const record = await readKeyStoreRecord(stateDir)
+    if (record === null) return { algorithm, offered: null, label: '', problem: 'no key store is on record' }
+    progress(`C_GetMechanismList of ${record.label}`)
+    // Without a login: what a token offers is public.
+    const { mechanisms, stopped } = await probeToken(keyStoreFromRecord(record), { signal })
+    const numbers = new Set(mechanisms.map(({ number }) => number))
+    const offered = takes[algorithm].every((choices) => choices.some((number) => numbers.has(number)))
+    const problem = stopped === null ? '' : `the library stopped (${stopped.why} in ${stopped.step})`
+    return { algorithm, offered: mechanisms.length === 0 ? null : offered, label: record.label, problem }
+  },
+  outcomes: [
+    {
+      verdict: 'fail',
+      when: ({ offered }) => offered === null,
+      say: ({ problem }) => `The key store could not be asked for its mechanisms: ${problem || 'it lists none'}.`,
+      fix: 'Run `vtl verify`, and the check of the KMS Deployment step.'
+    },
+    {
+      verdict: 'fail',
+      when: ({ offered }) => offered === false,
+      say: ({ algorithm, label }) => `${label} does not offer ${algorithm} keys.`,
+      fix: 'Choose another CA key.',
+      field: 'caKey',
+      offer: { label: 'Use EC P-256', values: { caKey: 'EC-P256' } }
+    },
+    { verdict: 'pass', say: ({ algorithm, label }) => `${label} offers ${algorithm} keys.` }
+  ]
+})
+
+interface SeenAuthority {
+  /** Of the CA that the tenant has already; null: none. */
+  readonly subject: string | null
+}
+
+const existingCa = defineCheck<DaeAnswers, SeenAuthority | null>({
+  id: 'dae.ca',
+  title: 'Device CA',
+  deadlineMs: 5000,
+  fix: 'Look at the database.',
+  observe: async (_answers, { services, earlier }) => {
+    if (services.database === undefined) return null
+    const subject = await tenantCaSubject(services.database, String(earlier.account?.tenant ?? ''))
+    return { subject }
+  },
+  outcomes: [
+    { verdict: 'skip', when: (seen) => seen === null, say: 'The database is not there yet.' },
+    {
+      verdict: 'info',
+      when: (seen) => seen?.subject != null,
+      say: (seen) => `The tenant has a device CA already: ${seen?.subject}. It is used, no other is made.`
+    },
+    { verdict: 'pass', say: 'A device CA will be made; its key stays in the key store.' }
+  ]
+})
+
+export const daeChecks: readonly Check<DaeAnswers>[] = [
+  caKey,
+  existingCa,
+  ...hostChecks<DaeAnswers>({ service: 'dae', field: 'daeHost', addressOf: (answers) => answers.daeHost })
+]
+
+async function tenantCaSubject(database: Pool, tenant: string): Promise<string | null> {
+  const [rows] = await database.query<RowDataPacket[]>(
+    'SELECT certificate FROM certificate_authorities WHERE tenant = ?',
+    [tenant]
+  )
+  const der: unknown = rows[0]?.certificate
+  return Buffer.isBuffer(der) ? new X509Certificate(der).subject.replaceAll('\n', ', ') : null
+}
