@@ -41,7 +41,7 @@ export interface Wizard {
 
 export async function serve(options: ServeOptions): Promise<Wizard> {
   const { stateDir, log, say } = options
-  const unlock = await takeStateLock(stateDir, 'keyscaler serve')
+  const unlock = await takeStateLock(stateDir)
   const target = processTarget({ stateDir, root })
   const install = await openInstall({ stateDir, steps, target })
   const access = await openAccess(stateDir)
@@ -124,7 +124,7 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
       await new Promise((resolve) => server.close(resolve))
       if (services) await target.stop()
       await install.close()
-      await unlock()
+      unlock()
     }
   }
 }

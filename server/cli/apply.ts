@@ -28,13 +28,13 @@ export function registerApply(program: Command, defaultState: string): void {
 async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const stateDir = resolve(flags.state)
   const file = await readAnswersFile(answersFile, steps)
-  const unlock = await takeStateLock(stateDir, 'keyscaler apply')
+  const unlock = await takeStateLock(stateDir)
   const target = processTarget({ stateDir, root })
   const install = await openInstall({ stateDir, steps, target })
   const end = async (services: boolean) => {
     if (services) await target.stop()
     await install.close()
-    await unlock()
+    unlock()
   }
   const ended = Promise.race([askedToEnd(), new Promise<void>((gone) => watchLifeline(gone))])
   try {

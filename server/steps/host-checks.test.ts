@@ -8,9 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
+import { startTimeOf } from '../../lib/process/start-time.ts'
 import { freePort } from '../../sandbox/ports.ts'
 import { runChecks } from '../checks/check.ts'
-import { startTimeOf } from '../deploy/process/pid-record.ts'
 import { runFolder } from '../deploy/process/run-folder.ts'
 import { judgeCertificate } from './given-certificate.ts'
 import { hostChecks } from './host-checks.ts'
@@ -68,7 +68,7 @@ test('a port that another program has is refused, one that the service itself ha
   assert.match(busy?.say ?? '', /used by another program/)
 
   const run = runFolder(join(dir, 'state'), 'dae')
-  const startTime = await startTimeOf(process.pid)
+  const startTime = startTimeOf(process.pid)
   await writePrivateFile(run.pid, JSON.stringify({ pid: process.pid, startTime, configHash: '', startedAt: '' }))
   const listen = { host: '127.0.0.1', port: bound.port }
   await writePrivateFile(

@@ -5,6 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
+import { startTimeOf } from '../../../lib/process/start-time.ts'
 
 const recordSchema = z.strictObject({
   pid: z.int().min(1),
@@ -16,18 +17,8 @@ const recordSchema = z.strictObject({
 
 export type PidRecord = z.infer<typeof recordSchema>
 
-/** Start time of a process that is alive; null when there is none, or only its zombie. */
-export async function startTimeOf(pid: number): Promise<string | null> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // The command stands in brackets and may hold anything, brackets too: fields are counted after the last one.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [state] = fields
-  if (stat === '' || state === 'Z' || state === 'X') return null
-  return fields[19] ?? null
-}
-
-export async function isAlive({ pid, startTime }: PidRecord): Promise<boolean> {
-  return (await startTimeOf(pid)) === startTime
+export function isAlive({ pid, startTime }: PidRecord): boolean {
+  return startTimeOf(pid) === startTime
 }
 
 export async function writePidRecord(file: string, record: PidRecord): Promise<void> {
@@ -39,7 +30,7 @@ export async function readLivingRecord(file: string): Promise<PidRecord | null> 
   const text = await readPrivateFile(file)
   if (text === null) return null
   const parsed = recordSchema.safeParse(parseJson(text))
-  return parsed.success && (await isAlive(parsed.data)) ? parsed.data : null
+  return parsed.success && isAlive(parsed.data) ? parsed.data : null
 }
 
 /**
@@ -52,7 +43,7 @@ export async function pidsServing(configFile: string): Promise<number[]> {
     pids.map(async (pid) => {
       const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
       const at = argv.indexOf('--config')
-      return at > 0 && argv[at + 1] === configFile && (await startTimeOf(pid)) !== null
+      return at > 0 && argv[at + 1] === configFile && startTimeOf(pid) !== null
     })
   )
   return pids.filter((pid, index) => serving[index] && pid !== process.pid)

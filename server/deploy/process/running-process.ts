@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isAlive, type PidRecord, pidsServing, startTimeOf, writePidRecord } from './pid-record.ts'
+import { startTimeOf } from '../../../lib/process/start-time.ts'
+import { isAlive, type PidRecord, pidsServing, writePidRecord } from './pid-record.ts'
 import type { RunFolder } from './run-folder.ts'
 
 export interface RunningProcess {
@@ -51,7 +52,7 @@ export async function launch({ program, run, configHash, lifelineFd }: Launch): 
     if (pid === undefined) return { record: nobody(configHash), exited: gone }
     // Whatever it left in its group (a key-store agent) goes with it, before anything is started in its place.
     const exited = gone.finally(() => killGroup(pid, 'SIGKILL'))
-    const startTime = (await startTimeOf(pid)) ?? ''
+    const startTime = startTimeOf(pid) ?? ''
     const record = { pid, startTime, configHash, startedAt: new Date().toISOString() }
     await writePidRecord(run.pid, record)
     return { record, exited }
@@ -63,7 +64,7 @@ export async function launch({ program, run, configHash, lifelineFd }: Launch): 
 /** Takes up a process that an earlier wizard started; it is no child of ours, so /proc is asked each second. */
 export function adopt(record: PidRecord): RunningProcess {
   const watch = async (): Promise<Exit> => {
-    while (await isAlive(record)) await delay(adoptedPollMs, undefined, { ref: false })
+    while (isAlive(record)) await delay(adoptedPollMs, undefined, { ref: false })
     return { code: null, why: 'it is gone' }
   }
   return { record, exited: watch() }
@@ -78,19 +79,19 @@ export async function end(record: PidRecord): Promise<void> {
 /** Ends what serves this configuration file and is not on record. */
 export async function endStrays(configFile: string): Promise<void> {
   for (const pid of await pidsServing(configFile)) {
-    const startTime = await startTimeOf(pid)
+    const startTime = startTimeOf(pid)
     if (startTime !== null) await end({ pid, startTime, configHash: '', startedAt: '' })
   }
 }
 
 async function signalled(record: PidRecord, signal: 'SIGTERM' | 'SIGKILL', withinMs: number): Promise<boolean> {
   const until = performance.now() + withinMs
-  if (!(await isAlive(record))) return true
+  if (!isAlive(record)) return true
   // The service ends its own children on SIGTERM; only the last word goes to the group.
   if (signal === 'SIGTERM') kill(record.pid, signal)
   else killGroup(record.pid, signal)
   while (performance.now() < until) {
-    if (!(await isAlive(record))) return true
+    if (!isAlive(record)) return true
     await delay(20)
   }
   return false

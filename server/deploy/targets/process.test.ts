@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AppError } from '../../../lib/errors/app-error.ts'
+import { startTimeOf } from '../../../lib/process/start-time.ts'
 import type { ServiceName } from '../../../services/catalog.ts'
-import { pidsServing, startTimeOf } from '../process/pid-record.ts'
+import { pidsServing } from '../process/pid-record.ts'
 import type { DeployTarget, ServiceStatus } from '../target.ts'
 import { processTarget } from './process.ts'
 import { type TinyWorld, tinyWorld } from './tiny-service.ts'
@@ -45,7 +46,7 @@ async function until<T>(what: string, look: () => Promise<T | undefined | false>
   }
 }
 
-const isGone = async (pid: number) => (await startTimeOf(pid)) === null
+const isGone = async (pid: number) => startTimeOf(pid) === null
 const failureOf = (work: Promise<unknown>): Promise<AppError> =>
   work.then(
     () => assert.fail('it should have failed'),

@@ -4,6 +4,7 @@
  */
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
+import { startTimeOf } from './start-time.ts'
 
 const pollMs = 20
 let counter = 0
@@ -62,14 +63,8 @@ function isStale(path: string): boolean {
   return Number.isNaN(pid) || identity(pid) !== owner
 }
 
-/** "pid starttime": a pid alone may have been given to another process since (proc(5), field 22 of stat). */
+/** "pid starttime": a pid alone may have been given to another process since. */
 function identity(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    // A zombie holds nothing any more.
-    return fields[0] === 'Z' ? null : `${pid} ${fields[19]}`
-  } catch {
-    return null
-  }
+  const startTime = startTimeOf(pid)
+  return startTime === null ? null : `${pid} ${startTime}`
 }
