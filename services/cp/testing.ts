@@ -125,8 +125,8 @@ export async function newInstall(parts: readonly 'dae'[] = []): Promise<TestInst
 
 /** The rights that the Control Panel needs, and no other. */
 const rights = {
-  sessions: 'SELECT, INSERT, UPDATE, DELETE',
-  login_attempts: 'SELECT, INSERT, UPDATE, DELETE',
+  sessions: 'SELECT, INSERT, DELETE',
+  login_attempts: 'SELECT, INSERT, DELETE',
   administrators: 'SELECT',
   devices: 'SELECT',
   certificates: 'SELECT',
