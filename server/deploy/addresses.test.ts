@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addressProblem, resolveHost, serviceAddress, typedAddress } from './addresses.ts'
+import { addressProblem, serviceAddress, typedAddress } from './addresses.ts'
 
 test('one address without a port gives every service its own fixed port', () => {
   const typed = 'https://Host.Example/'
@@ -20,12 +20,4 @@ test("a typed port is taken as it is, the scheme's own one too", () => {
 test('IPv6 addresses keep their brackets in addresses and lose them in hosts', () => {
   assert.deepEqual(typedAddress('https://[::1]:9443'), { scheme: 'https', host: '::1', port: 9443 })
   assert.equal(serviceAddress('cp', 'https://[::1]').address, 'https://[::1]:9446')
-})
-
-test('loopback names listen on loopback, others on every interface, unknown names are null', async () => {
-  assert.equal((await resolveHost('127.0.0.1'))?.listenHost, '127.0.0.1')
-  assert.equal((await resolveHost('::1'))?.listenHost, '::1')
-  assert.equal((await resolveHost('localhost'))?.loopback, true)
-  assert.equal((await resolveHost('192.0.2.7'))?.listenHost, '0.0.0.0')
-  assert.equal(await resolveHost('no-such-host.invalid'), null)
 })

@@ -3,7 +3,6 @@
  * where the service listens, and the https address by which others reach it. Without a port every service takes its
  * own fixed one, so that one address can be typed for KMS, DAE, MQS and CP (guide: "the same address").
  */
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { catalog, type ServiceName } from '../../services/catalog.ts'
 
@@ -41,29 +40,6 @@ export function serviceAddress(service: ServiceName, typed: string): ServiceAddr
   const { host, port } = typedAddress(typed)
   const taken = port ?? catalog[service].port
   return { host, port: taken, address: `https://${bracketed(host)}:${taken}` }
-}
-
-export interface ResolvedHost {
-  readonly addresses: readonly string[]
-  /** Every address is a loopback one: reachable from this machine only. */
-  readonly loopback: boolean
-  /** 127.0.0.1 or ::1 for a loopback name; otherwise every interface (behind NAT the name's address is not ours). */
-  readonly listenHost: string
-}
-
-/** Asks DNS and /etc/hosts, as the services' clients will. null: the name does not resolve. */
-export async function resolveHost(host: string): Promise<ResolvedHost | null> {
-  const found = isIP(host) ? [{ address: host }] : await lookup(host, { all: true }).catch(() => [])
-  const addresses = found.map((entry) => entry.address)
-  const [first] = addresses
-  if (first === undefined) return null
-  const loopback = addresses.every(isLoopback)
-  const anywhere = addresses.every((address) => isIP(address) === 6) ? '::' : '0.0.0.0'
-  return { addresses, loopback, listenHost: loopback ? first : anywhere }
-}
-
-export function isLoopback(address: string): boolean {
-  return address === '::1' || address.startsWith('127.') || address.startsWith('::ffff:127.')
 }
 
 function parse(typed: string): TypedAddress | string {

@@ -77,6 +77,26 @@ test('the MQS is deployed when a probe event has been acknowledged by the broker
   assert.ok(event?.published_at != null)
 })
 
+test('a certificate that was given is what the listener shows; between services the internal one stays', async () => {
+  const file = (name: string) => join(dir, name)
+  const fresh = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '9']
+  const named = ['-subj', '/CN=given', '-addext', 'subjectAltName=DNS:localhost']
+  execFileSync('openssl', ['req', ...fresh, '-keyout', file('given.key'), '-out', file('given.crt'), ...named], {
+    stdio: 'pipe'
+  })
+  const read = (name: string) => readFileSync(file(name), 'utf8')
+  const given = { certificate: read('given.crt'), certificateKey: read('given.key') }
+  const mqsHost = await localhost()
+  const refused = await world.check(mqsStep, { mqsHost, ...given })
+  assert.equal(refused.find(({ verdict }) => verdict === 'fail')?.say, 'Certificate of localhost is not trusted.')
+
+  await world.apply(mqsStep, { mqsHost, ...given })
+  const config = JSON.parse(readFileSync(join(world.stateDir, 'run/mqs/config.json'), 'utf8'))
+  assert.equal(new X509Certificate(readFileSync(config.tls.certificate)).subject, 'CN=given')
+  assert.equal(config.identity.certificate, join(world.stateDir, 'tls/mqs.crt'))
+  await world.apply(mqsStep, { mqsHost })
+})
+
 test('the Control Panel is deployed when the first administrator could log in', async () => {
   await world.apply(cpStep, { cpHost: await localhost() })
   const answer = await askDeployed(world.stateDir, 'cp', {

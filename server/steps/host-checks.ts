@@ -3,18 +3,13 @@ import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { catalog, type ServiceName, serviceNames } from '../../services/catalog.ts'
 import { type Check, type CheckSurroundings, defineCheck, type Offer } from '../checks/check.ts'
-import {
-  type ResolvedHost,
-  resolveHost,
-  type ServiceAddress,
-  serviceAddress,
-  typedAddress
-} from '../deploy/addresses.ts'
+import { type ServiceAddress, serviceAddress, typedAddress } from '../deploy/addresses.ts'
 import { readLivingRecord } from '../deploy/process/pid-record.ts'
 import { readDeployedConfig, runFolder } from '../deploy/process/run-folder.ts'
 import { reachOf } from '../deploy/process/service-request.ts'
 import { type GivenCertificateFacts, judgeCertificate } from './given-certificate.ts'
 import type { GivenCertificate } from './host-fields.ts'
+import { type HostPlace, placeOf } from './host-place.ts'
 
 interface HostQuestion<Answers> {
   readonly service: ServiceName
@@ -31,7 +26,7 @@ export function hostChecks<Answers extends GivenCertificate>(question: HostQuest
 
 interface SeenHost extends ServiceAddress {
   readonly plain: boolean
-  readonly resolved: ResolvedHost | null
+  readonly resolved: HostPlace | null
   /** One of the name's addresses is an address of this machine. */
   readonly here: boolean
 }
@@ -47,7 +42,7 @@ function hostResolves<Answers>({ service, field, addressOf }: HostQuestion<Answe
     observe: async (answers) => {
       const typed = addressOf(answers)
       const address = serviceAddress(service, typed)
-      const resolved = await resolveHost(address.host)
+      const resolved = await placeOf(address.host)
       const mine = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((entry) => entry.address))
       const here = resolved?.addresses.some((found) => resolved.loopback || mine.includes(found)) ?? false
       return { ...address, plain: typedAddress(typed).scheme === 'http', resolved, here }
@@ -115,7 +110,7 @@ function portFree<Answers>({ service, field, addressOf }: HostQuestion<Answers>)
     fix: 'Enter an address with another port.',
     observe: async (answers, around) => {
       const address = serviceAddress(service, addressOf(answers))
-      const listenHost = (await resolveHost(address.host))?.listenHost ?? '0.0.0.0'
+      const listenHost = (await placeOf(address.host))?.listenHost ?? '0.0.0.0'
       const promised = promisedPorts(service, around)
       const promisedTo = promised.get(address.port) ?? null
       const trouble = await listenTrouble(listenHost, address.port)

@@ -1,15 +1,16 @@
 /** What the configurations of all services have in common, from the answers: where it listens, and how it proves itself. */
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { ServiceName } from '../../services/catalog.ts'
-import { resolveHost, serviceAddress } from '../deploy/addresses.ts'
+import { serviceAddress } from '../deploy/addresses.ts'
 import { serviceDatabase } from '../deploy/service-database.ts'
-import { ensureIdentity, type Issue, identityFiles } from '../deploy/service-identity.ts'
+import { ensureIdentity, type Issue, identityFiles, trustPath } from '../deploy/service-identity.ts'
 import type { ApplyContext } from './apply-context.ts'
 import { judgeCertificate } from './given-certificate.ts'
 import type { GivenCertificate } from './host-fields.ts'
+import { placeOf } from './host-place.ts'
 
 export interface DeployedService {
   readonly service: ServiceName
@@ -25,13 +26,13 @@ export async function serviceBase(context: ApplyContext, wanted: DeployedService
   const { stateDir } = context
   const { service } = wanted
   const { host, port, address } = serviceAddress(service, wanted.address)
-  const resolved = await resolveHost(host)
-  if (resolved === null) throw new AppError('check-failed', `${host} does not resolve by DNS or /etc/hosts.`)
+  const place = await placeOf(host)
+  if (place === null) throw new AppError('check-failed', `${host} does not resolve by DNS or /etc/hosts.`)
   const { certificate, key } = await context.effect('certificate', service, () =>
     ensureIdentity(stateDir, service, host, issue)
   )
   return {
-    listen: { host: resolved.listenHost, port },
+    listen: { host: place.listenHost, port },
     address,
     tls: (await givenFiles(context, wanted)) ?? { certificate, key },
     identity: { certificate, key, ca: await trustFile(context, service, wanted.calls) },
@@ -61,8 +62,11 @@ export async function trustFile(context: ApplyContext, caller: string, calls: re
     const { anchor } = judgeCertificate(certificate, null, serviceAddress(called, typed).host)
     if (anchor !== null) roots.add(anchor.toString())
   }
-  if (roots.size === 0) return ca
-  const file = join(context.stateDir, 'tls', `${caller}-trust.crt`)
+  const file = trustPath(context.stateDir, caller)
+  if (roots.size === 0) {
+    await rm(file, { force: true })
+    return ca
+  }
   await writePrivateFile(file, [await readFile(ca, 'utf8'), ...roots].join('\n'))
   return file
 }

@@ -43,7 +43,8 @@ export async function pidsServing(configFile: string): Promise<number[]> {
     pids.map(async (pid) => {
       const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0')
       const at = argv.indexOf('--config')
-      return at > 0 && argv[at + 1] === configFile && startTimeOf(pid) !== null
+      const serves = at > 0 && argv[at + 1] === configFile && !argv.includes('--check-config')
+      return serves && startTimeOf(pid) !== null
     })
   )
   return pids.filter((pid, index) => serving[index] && pid !== process.pid)

@@ -73,4 +73,3 @@ export const kmsAnswers = z.discriminatedUnion('keyStore', [gemalto, nss], { err
 
 export type KmsAnswers = z.infer<typeof kmsAnswers>
 export type GemaltoAnswers = z.infer<typeof gemalto>
-export type NssAnswers = z.infer<typeof nss>

@@ -14,7 +14,7 @@ import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import { openKmsClient } from '../../../lib/kms-client/open-kms-client.ts'
 import { serviceAddress } from '../../deploy/addresses.ts'
-import { ensureIdentity, identityFiles, identityIsGood } from '../../deploy/service-identity.ts'
+import { ensureIdentity, identityFiles, identityIsGood, wizardIdentity } from '../../deploy/service-identity.ts'
 import type { ApplyContext } from '../apply-context.ts'
 import { serviceBase, trustFile } from '../service-plan.ts'
 import type { ApplyResult } from '../step.ts'
@@ -146,11 +146,8 @@ async function isCertificate(file: string, der: Buffer): Promise<boolean> {
 
 /** As the wizard will call it from now on. */
 async function proveRoundTrip(context: ApplyContext, address: string): Promise<void> {
-  const { certificate, key } = identityFiles(context.stateDir, 'wizard')
-  const kms = openKmsClient({
-    address,
-    identity: { certificate, key, ca: await trustFile(context, 'wizard', ['kms']) }
-  })
+  await trustFile(context, 'wizard', ['kms'])
+  const kms = openKmsClient({ address, identity: wizardIdentity(context.stateDir) })
   try {
     const purpose = 'setup/round-trip'
     const made = await kms.newDataKey(purpose)

@@ -98,6 +98,20 @@ test('a wrong password is sent once, however often it is submitted, and the coun
   assert.equal((await check(state, answers())).get('kms.round-trips')?.verdict, 'pass')
 })
 
+test('after three wrong passwords only a confirmation lets another through, and the confirmation is not kept', async () => {
+  const { folder, state } = await fresh()
+  for (const password of ['wrong-one', 'wrong-two', 'wrong-three']) await check(state, answers({ password }))
+  const held = failure(await check(state, answers()))
+  assert.match(held.say, /3 logins have failed/)
+  assert.equal((await readLunaState(folder)).rejections, 3)
+  const confirmed = answers({ sendAgain: 'on' })
+  assert.equal((await check(state, confirmed)).get('kms.login')?.verdict, 'pass')
+  const parsed = kmsStep.parse(confirmed)
+  assert.ok(parsed.ok)
+  assert.equal(parsed.submission.values.sendAgain, undefined)
+  assert.deepEqual(await parsed.submission.keepSecrets(), { password: pin })
+})
+
 test('a slot that was not found names the one that holds the partition, and offers it; no login is spent', async () => {
   const { folder, state } = await fresh()
   const found = failure(await check(state, answers({ slot: 0 })))
