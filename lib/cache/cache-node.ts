@@ -1,12 +1,15 @@
 /**
  * One memcached server. The library (memcached 2.2.2, unmaintained) never calls back when a server accepts and stays
- * silent, and sometimes not when a port refuses: so each call has our deadline, and after one the client is replaced and
- * nothing is sent for a second.
+ * silent, and sometimes not when a port refuses: so each call has our deadline, and after a failure the client is replaced
+ * and nothing is sent for a second. Its own recovery is switched off: that runs ping(8), for ever, a client each.
  */
 import Memcached from 'memcached'
 import { AppError, messageOf } from '../errors/app-error.ts'
 
-/** All calls throw AppError: deadline-exceeded, or service-unavailable when the server refuses, fails or is being left alone. */
+/**
+ * All calls throw AppError: deadline-exceeded; service-unavailable when the server refuses, fails or is being left alone;
+ * invalid-input for a key or value that memcached does not take.
+ */
 export interface CacheNode {
   readonly version: () => Promise<string>
   readonly get: (key: string) => Promise<string | undefined>
@@ -22,12 +25,17 @@ type Answer<T> = (error: unknown, result: T) => void
 const options: Memcached.options = {
   timeout: 500,
   retries: 0,
-  failures: 1,
-  retry: 500,
-  reconnect: 1000,
-  remove: false,
+  // No failure is forgiven, and a server that failed is removed: the only two settings under which no timer is left.
+  failures: 0,
+  remove: true,
   poolSize: 4,
   maxKeySize: 250
+}
+
+/** Of the connection, not of what was sent over it (a key with a space, a value over 1 MiB). */
+function isLost(error: unknown): boolean {
+  if (!(error instanceof Error)) return true
+  return 'code' in error || /time|connect|closed|available|stream/i.test(error.message)
 }
 
 export function openCacheNode(server: string, deadlineMs = 300, pauseMs = 1000): CacheNode {
@@ -55,6 +63,8 @@ export function openCacheNode(server: string, deadlineMs = 300, pauseMs = 1000):
         clearTimeout(timer)
         // Without an error some failures come as an undefined result of the wrong kind; the callers look at it.
         if (!error) return resolve(result)
+        if (!isLost(error))
+          return reject(new AppError('invalid-input', messageOf(error).slice(0, 200), { cause: error }))
         if (using === client) fail()
         reject(new AppError('service-unavailable', `${server}: ${messageOf(error).slice(0, 200)}`, { cause: error }))
       })
