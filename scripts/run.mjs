@@ -7,7 +7,7 @@ import { prepare } from './prepare/prepare.mjs'
 const root = join(import.meta.dirname, '..')
 const programs = {
   start: ['sandbox/main.ts', 'start'],
-  demo: ['sandbox/main.ts', 'demo'],
+  demo: ['sandbox/demo.ts'],
   keyscaler: ['server/cli.ts'],
   test: ['scripts/test.ts']
 }

@@ -34,24 +34,30 @@ export function missingPackages(purposes) {
     .map(({ name, optional = false }) => ({ name, optional }))
 }
 
-/** Installs them where it may; else says exactly what is missing. @returns {Promise<boolean>} can the command go on? */
-export async function providePackages(missing) {
-  if (missing.length === 0) return true
-  const names = missing.map((row) => row.name)
-  const needed = missing.filter((row) => !row.optional).map((row) => row.name)
-  const why = whyNotInstall()
-  if (why === null) {
-    await doing(`Installing Debian packages: ${names.join(' ')}`, () => installPackages(needed, names))
-    return true
-  }
-  say(`Missing Debian packages: ${names.join(' ')}`)
-  if (needed.length === 0) {
+/**
+ * What of that we shall install. Where we may not, it says exactly what is missing.
+ * @param {{ name: string, optional: boolean }[]} missing
+ * @returns {{ name: string, optional: boolean }[] | null} null: the command cannot go on
+ */
+export function installable(missing) {
+  const why = missing.length === 0 ? null : whyNotInstall()
+  if (why === null) return missing
+  const names = missing.map((row) => row.name).join(' ')
+  say(`Missing Debian packages: ${names}`)
+  if (missing.every((row) => row.optional)) {
     say(`They are for a real Kafka only, and cannot be installed here (${why}): a mock broker is used without them.`)
-    return true
+    return []
   }
   say(`They cannot be installed here (${why}). Have this run, then start again:`)
-  say(`  sudo apt-get update && sudo apt-get install --no-install-recommends ${names.join(' ')}`)
-  return false
+  say(`  sudo apt-get update && sudo apt-get install --no-install-recommends ${names}`)
+  return null
+}
+
+export async function providePackages(missing) {
+  if (missing.length === 0) return
+  const names = missing.map((row) => row.name)
+  const needed = missing.filter((row) => !row.optional).map((row) => row.name)
+  await doing(`Installing Debian packages: ${names.join(' ')}`, () => installPackages(needed, names))
 }
 
 function isHere(row) {

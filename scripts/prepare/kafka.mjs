@@ -27,7 +27,8 @@ export async function provideKafkaJars(root) {
     })
   } catch (error) {
     rmSync(fresh, { recursive: true, force: true })
-    say(`Apache Kafka's jars cannot be had, so the sandbox will use a mock broker: ${error.message}`)
+    const why = /^.*\[ERROR\] (.*)$/m.exec(error.message)?.[1] ?? error.message
+    say(`Apache Kafka's jars cannot be had, so the sandbox will use a mock broker: ${why}`)
   }
 }
 

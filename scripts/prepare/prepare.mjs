@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { buildLuna } from '../../sandbox/luna/build.mjs'
-import { missingPackages, providePackages } from './debian.mjs'
+import { installable, missingPackages, providePackages } from './debian.mjs'
 import { kafkaJarsAreHere, provideKafkaJars } from './kafka.mjs'
 import { modulesAreHere, provideModules } from './modules.mjs'
 import { findNode, provideNode } from './node24.mjs'
@@ -15,17 +15,13 @@ import { say } from './report.mjs'
 export async function prepare(root, command) {
   const sandbox = command !== 'keyscaler'
   const mock = process.env.KEYSCALER_SANDBOX_KAFKA === 'mock'
-  const missing = missingPackages({
-    sandbox,
-    test: command === 'test',
-    kafka: sandbox && !mock,
-    build: !modulesAreHere(root)
-  })
+  const build = !modulesAreHere(root)
+  const missing = installable(missingPackages({ sandbox, test: command === 'test', kafka: sandbox && !mock, build }))
+  if (missing === null) return null
   try {
-    const [node, packages] = await Promise.all([findNode(root) ?? provideNode(root), providePackages(missing)])
-    if (!packages) return null
+    const [node] = await Promise.all([findNode(root) ?? provideNode(root), providePackages(missing)])
     const work = []
-    if (!modulesAreHere(root)) work.push(provideModules(root, node))
+    if (build) work.push(provideModules(root, node))
     if (sandbox && !mock && !kafkaJarsAreHere(root)) work.push(provideKafkaJars(root))
     if (sandbox) compileLuna(root)
     await Promise.all(work)
