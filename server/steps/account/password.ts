@@ -66,12 +66,14 @@ const likeLetters: Readonly<Record<string, string>> = {
   '7': 't'
 }
 
-/** "Password1234", "P@ssw0rd2024!", "welcome-welcome": common words, with digits and signs around and between. */
+/** "Password1234", "P@ssw0rd2024!", "welcome-welcome": common words, with digits and signs around and between; or digits only. */
 function isCommonWords(lower: string): boolean {
-  const bare = lower.replace(/[^a-z]/g, '')
+  if (/^\d+$/.test(lower)) return true
   // Digits and signs at the ends are ornament; within they stand for letters.
-  const read = [...lower.replace(/^[^a-z@$]+|[\d\W_]+$/g, '')].map((sign) => likeLetters[sign] ?? sign).join('')
-  return [bare, read.replace(/[^a-z]/g, '')].some(isMadeOfCommonWords)
+  const core = lower.replace(/^[^\p{L}@$]+|[^\p{L}]+$/gu, '')
+  const read = [...core].map((sign) => likeLetters[sign] ?? sign).join('')
+  const letters = [lower, read].map((word) => word.replace(/\P{L}/gu, ''))
+  return letters.some((word) => word !== '' && isMadeOfCommonWords(word))
 }
 
 /** Linear in the length, where a regular expression over overlapping words would be exponential. */
