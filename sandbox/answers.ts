@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { issueEvaluationLicense } from '../lib/license/evaluation-issuer.ts'
+import { catalog, type ServiceName } from '../services/catalog.ts'
+import { freePort, portIsFree } from './ports.ts'
 import type { Sandbox } from './sandbox.ts'
 import { keptPassword, writePrivate } from './secrets.ts'
 
@@ -14,13 +16,20 @@ export interface SampleFiles {
   readonly answers: string
   /** Every generated password in plain words, for a person (0600). */
   readonly passwords: string
+  /** The first administrator's, alone (0600). */
+  readonly administratorPassword: string
   /** The state folder that the evaluation licence is bound to: give it to serve or apply. */
   readonly state: string
 }
 
-const administrator = { tenant: 'evaluation', fullName: 'First Administrator', email: 'admin@example.com' }
+export const administrator = { tenant: 'evaluation', fullName: 'First Administrator', email: 'admin@example.com' }
 /** Each service has a fixed port of its own, so one address does for all. */
 const address = 'https://127.0.0.1'
+
+/** The one address; with another port where a program on this machine has the service's own. */
+async function addressFor(service: ServiceName): Promise<string> {
+  return (await portIsFree(catalog[service].port)) ? address : `${address}:${await freePort()}`
+}
 
 /** Writes answers, licence and password list into the sandbox's folder; what is there already is kept or refreshed. */
 export async function writeSampleFiles(sandbox: Sandbox): Promise<SampleFiles> {
@@ -32,7 +41,7 @@ export async function writeSampleFiles(sandbox: Sandbox): Promise<SampleFiles> {
     writePrivate(license, await issueEvaluationLicense(state, { licensee: 'Evaluation', devices: 100, days: 90 }))
   }
   const answers = join(dir, 'answers.yaml')
-  writePrivate(answers, stringify({ apiVersion: 'setup/v1', steps: sampleSteps(sandbox, account.file, license) }))
+  writePrivate(answers, stringify({ apiVersion: 'setup/v1', steps: await sampleSteps(sandbox, account.file, license) }))
   const passwords = join(dir, 'passwords.txt')
   writePrivate(
     passwords,
@@ -44,10 +53,11 @@ export async function writeSampleFiles(sandbox: Sandbox): Promise<SampleFiles> {
       ''
     ].join('\n')
   )
-  return { answers, passwords, state }
+  return { answers, passwords, administratorPassword: account.file, state }
 }
 
-function sampleSteps({ mariadb, memcached, kafka, luna }: Sandbox, accountFile: string, license: string): object {
+async function sampleSteps(sandbox: Sandbox, accountFile: string, license: string): Promise<object> {
+  const { mariadb, memcached, kafka, luna } = sandbox
   return {
     welcome: { acceptTerms: true },
     database: {
@@ -64,7 +74,7 @@ function sampleSteps({ mariadb, memcached, kafka, luna }: Sandbox, accountFile: 
       password: { file: luna.pinFile },
       library: luna.module,
       confPath: luna.confPath,
-      kmsHost: address
+      kmsHost: await addressFor('kms')
     },
     memcached: { servers: memcached.server },
     account: { ...administrator, password: { file: accountFile }, passwordAgain: { file: accountFile } },
@@ -76,9 +86,9 @@ function sampleSteps({ mariadb, memcached, kafka, luna }: Sandbox, accountFile: 
       partitions: 4,
       replication: 1
     },
-    dae: { daeHost: address },
-    mqs: { mqsHost: address },
-    cp: { cpHost: address },
+    dae: { daeHost: await addressFor('dae') },
+    mqs: { mqsHost: await addressFor('mqs') },
+    cp: { cpHost: await addressFor('cp') },
     complete: {}
   }
 }

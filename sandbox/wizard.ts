@@ -1,5 +1,6 @@
 /** The wizard as a child of the sandbox: it and the services it deploys end when the sandbox does, however it ends. */
 import { spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { fromRoot } from './root.ts'
 import type { Sandbox } from './sandbox.ts'
 
@@ -8,18 +9,22 @@ const stopWithinMs = 20_000
 
 export interface Wizard {
   readonly pid: number | undefined
+  /** What it prints on stdout; null when it prints where we do. */
+  readonly output: Readable | null
   /** Its exit code; a signal that ended it counts as failure. */
   readonly ended: Promise<number>
   /** Asks it to stop itself and its services; one that is stuck is killed, and its services with it by the lifeline. */
   readonly stop: () => void
 }
 
-/** @param args of `keyscaler`; it prints where we do */
-export function startWizard(sandbox: Sandbox, args: readonly string[]): Wizard {
-  const program = [process.execPath, fromRoot('server/cli.ts'), ...args]
+/** @param args of `keyscaler` @param stdout `pipe`: read here, instead of printed where we print */
+export function startWizard(sandbox: Sandbox, args: readonly string[], stdout: 'inherit' | 'pipe' = 'inherit'): Wizard {
+  // kafkajs counts a pause below zero once a process (its issue 1751): harmless, and nobody's to mend.
+  const quiet = '--disable-warning=TimeoutNegativeWarning'
+  const program = [process.execPath, quiet, fromRoot('server/cli.ts'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     // Its descriptor 3 is the lifeline: services inherit it and end at its end of file, which comes when we are gone.
-    stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+    stdio: ['ignore', stdout, 'inherit', 'pipe'],
     env: {
       ...process.env,
       KEYSCALER_LIFELINE_FD: '3',
@@ -38,5 +43,5 @@ export function startWizard(sandbox: Sandbox, args: readonly string[]): Wizard {
     const hard = setTimeout(() => child.kill('SIGKILL'), stopWithinMs)
     child.once('exit', () => clearTimeout(hard))
   }
-  return { pid: child.pid, ended, stop }
+  return { pid: child.pid, output: child.stdout, ended, stop }
 }

@@ -20,7 +20,7 @@ const allowed: readonly (readonly [room: string, may: readonly string[]])[] = [
   ['services/cp', ['services/cp', 'services/catalog.ts', 'lib']],
   ['services/catalog.ts', []],
   ['lib', ['lib']],
-  ['sandbox', ['sandbox', 'lib']]
+  ['sandbox', ['sandbox', 'services/catalog.ts', 'lib']]
 ]
 
 /** Tests and what only tests use may start the sandbox; demo and e2e use everything from outside. */
