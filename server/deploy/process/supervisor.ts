@@ -64,18 +64,25 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     detail = why
   }
 
-  const halt = async (why: string) => {
+  /** Ends what runs, on record or not. */
+  const clear = async () => {
     clearTimeout(backOff)
     const running = current?.record ?? (await readLivingRecord(run.pid))
     // From here on its exit is no surprise.
     current = null
-    become('stopped', why)
     if (running !== null) await end(running)
     await endStrays(run.config)
   }
 
+  const halt = async (why: string) => {
+    become('stopped', why)
+    await clear()
+  }
+
   const start = async (hash: string) => {
-    await halt('')
+    // A restart after a crash is never "stopped", not even for a moment: that would say that nobody is at it.
+    if (state !== 'backing-off') become('stopped', 'restarting')
+    await clear()
     await rotateLog(run.log)
     logFrom = await sizeOf(run.log)
     become('starting', 'starting')
