@@ -1,23 +1,26 @@
 /**
- * Slows down guessing of enrolment secrets: failures by sender's address, in memcached for a minute. A help only; the
- * secrets themselves have 192 random bits, so a cache that is gone opens nothing.
+ * Asks whoever sends wrong secrets again and again to slow down: failures by the sender's address, in memcached for a
+ * minute. It never stands in front of a right secret, so neither a poisoned entry, a lost cache nor a neighbour behind the
+ * same address can lock a device out; the secrets themselves have 192 random bits.
  */
 import type { Cache } from '../../lib/cache/cache.ts'
 
 export interface Attempts {
-  readonly allowed: (address: string) => Promise<boolean>
-  readonly failed: (address: string) => Promise<void>
+  /** Counts one more. True: there were too many in the last minute. */
+  readonly failed: (address: string) => Promise<boolean>
 }
 
 const most = 20
 const seconds = 60
 
 export function openAttempts(cache: Cache): Attempts {
-  const count = async (address: string) => Number((await cache.get(`est-failures:${address}`)) ?? 0)
   return {
-    allowed: async (address) => (await count(address)) < most,
     failed: async (address) => {
-      await cache.set(`est-failures:${address}`, String((await count(address)) + 1), seconds)
+      const key = `est-failures:${address}`
+      const before = Number(await cache.get(key))
+      const count = (Number.isSafeInteger(before) ? before : 0) + 1
+      await cache.set(key, String(count), seconds)
+      return count > most
     }
   }
 }

@@ -1,15 +1,15 @@
 /**
  * EST (RFC 7030, as RFC 8951 mends it): /cacerts for anybody, /simpleenroll with a registration's name and one-time
- * secret by HTTP Basic. Bodies are base64 with or without line breaks; errors are plain text.
+ * secret by HTTP Basic. Bodies are base64 with or without line breaks; errors are plain text (est-answers.ts).
  */
 import { TLSSocket } from 'node:tls'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { within } from '../../lib/broker/within.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
-import { problemOf } from '../../lib/service/problems.ts'
-import { certsOnly } from '../../lib/x509/certs-only.ts'
 import type { Attempts } from './attempts.ts'
 import type { Authority } from './authority.ts'
 import type { Enrolment } from './enrolment.ts'
+import { answerPlainly, certificatesAnswer } from './est-answers.ts'
 
 export interface EstParts {
   /** Optional path label; empty: none. */
@@ -19,45 +19,48 @@ export interface EstParts {
   readonly attempts: Attempts
 }
 
-const realm = 'Basic realm="KeyScaler EST", charset="UTF-8"'
+const bodyLimit = 64 * 1024
+/** Also for a database that accepts and stays silent: what is still being done then goes on, and asking again finds it. */
+const deadlineMs = 5000
 
 export function registerEst(app: FastifyInstance, { label, authority, enrolment, attempts }: EstParts): void {
-  app.register(
-    async (est) => {
-      est.addContentTypeParser(
-        'application/pkcs10',
-        { parseAs: 'string', bodyLimit: 64 * 1024 },
-        (_request, body, done) => done(null, body)
-      )
-      est.setErrorHandler((thrown, request, reply) => answerPlainly(thrown, request, reply))
+  app.register(async (est) => {
+    est.removeAllContentTypeParsers()
+    est.addContentTypeParser('application/pkcs10', { parseAs: 'string', bodyLimit }, (_request, body, done) =>
+      done(null, body)
+    )
+    est.setErrorHandler(answerPlainly)
 
-      for (const base of label === '' ? [''] : ['', `/${label}`]) {
-        est.get(`/.well-known/est${base}/cacerts`, async (_request, reply) => {
-          const { certificate } = await authority.ca()
-          return reply.type('application/pkcs7-mime').send(asBase64(certsOnly([certificate])))
-        })
+    const enrol = async (request: FastifyRequest) => {
+      const { name, secret } = basicCredentials(request)
+      const registration = await enrolment.authenticate(name, secret)
+      if (typeof request.body !== 'string') throw new AppError('invalid-input', 'Send application/pkcs10.')
+      return enrolment.enrol(registration, request.body, tlsUniqueOf(request))
+    }
 
-        est.post(`/.well-known/est${base}/simpleenroll`, async (request, reply) => {
-          if (!(await attempts.allowed(request.ip))) {
-            return reply
-              .code(429)
-              .header('retry-after', '60')
-              .type('text/plain')
-              .send('Too many failures; wait a minute.\n')
-          }
-          const { name, secret } = basicCredentials(request)
-          const registration = await enrolment.authenticate(name, secret).catch(async (thrown) => {
-            await attempts.failed(request.ip)
-            throw thrown
-          })
-          if (typeof request.body !== 'string') throw new AppError('invalid-input', 'Send application/pkcs10.')
-          const certificate = await enrolment.enrol(registration, request.body, tlsUniqueOf(request))
-          return reply.type('application/pkcs7-mime; smime-type=certs-only').send(asBase64(certsOnly([certificate])))
-        })
-      }
-    },
-    { prefix: '' }
-  )
+    for (const base of label === '' ? [''] : ['', `/${label}`]) {
+      est.get(`/.well-known/est${base}/cacerts`, async (_request, reply) => {
+        const { certificate } = await within(deadlineMs, 'CA certificate', authority.ca)
+        return certificatesAnswer(reply, 'application/pkcs7-mime', certificate)
+      })
+
+      est.post(`/.well-known/est${base}/simpleenroll`, async (request, reply) => {
+        try {
+          const certificate = await within(deadlineMs, 'enrolment', () => enrol(request))
+          return certificatesAnswer(reply, 'application/pkcs7-mime; smime-type=certs-only', certificate)
+        } catch (thrown) {
+          const refused = thrown instanceof AppError && thrown.code === 'unauthenticated'
+          if (!refused || request.headers.authorization === undefined) throw thrown
+          if (!(await attempts.failed(request.ip))) throw thrown
+          return reply
+            .code(429)
+            .header('retry-after', '60')
+            .type('text/plain')
+            .send('Too many failures; wait a minute.\n')
+        }
+      })
+    }
+  })
 }
 
 function basicCredentials(request: FastifyRequest): { name: string; secret: string } {
@@ -70,26 +73,13 @@ function basicCredentials(request: FastifyRequest): { name: string; secret: stri
   return { name: text.slice(0, colon), secret: text.slice(colon + 1) }
 }
 
-/** tls-unique of RFC 5929 3: the client's Finished message. TLS 1.3 has no such binding: null. */
+/**
+ * tls-unique of RFC 5929 3: the first Finished message, which is the client's, or the server's when a session was resumed.
+ * TLS 1.3 has no such binding: null.
+ */
 function tlsUniqueOf(request: FastifyRequest): string | null {
   const { socket } = request.raw
   if (!(socket instanceof TLSSocket) || socket.getProtocol() === 'TLSv1.3') return null
-  return socket.getPeerFinished()?.toString('base64') ?? null
-}
-
-/** Lines of 76, as clients of all ages read them (RFC 8951 3.1 lets them be there). */
-function asBase64(der: Buffer): string {
-  return `${(der.toString('base64').match(/.{1,76}/g) ?? []).join('\n')}\n`
-}
-
-/** RFC 7030 4.2.3: an error is a status and, for people, text. Malformed requests are 400 here. */
-function answerPlainly(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const { status, detail } = problemOf(thrown, request.id)
-  if (status >= 500) request.log.error({ err: thrown }, 'enrolment failed')
-  if (status === 401) reply.header('www-authenticate', realm)
-  if (status === 503) reply.header('retry-after', '5')
-  reply
-    .code(status === 422 ? 400 : status)
-    .type('text/plain; charset=utf-8')
-    .send(`${detail}\n`)
+  const first = socket.isSessionReused() ? socket.getFinished() : socket.getPeerFinished()
+  return first?.toString('base64') ?? null
 }

@@ -1,11 +1,9 @@
-/**
- * A registration is the right of one device to enrol once, with a one-time secret of which only a SHA-256 is kept. The
- * licence's device limit counts registrations.
- */
+/** A registration is the right of one device to enrol once, with a one-time secret of which only a SHA-256 is kept. */
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
-import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
-import { utcNow, withTransaction } from '../../lib/database/pool.ts'
+import type { Pool, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
+import { utcNow } from '../../lib/database/pool.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { refuseWithoutPlace } from './licensed-places.ts'
 
 export interface Registration {
   readonly id: string
@@ -31,8 +29,8 @@ export interface Registrations {
    */
   readonly create: (wanted: NewRegistration) => Promise<Registration & { readonly secret: string }>
   readonly list: () => Promise<readonly Registration[]>
-  /** Null for a wrong name, a wrong secret, a used or expired one alike. */
-  readonly authenticate: (deviceName: string, secret: string) => Promise<Registration | null>
+  /** Used ones too: see `usedAt`. Null for a wrong name, a wrong secret and an expired one alike. */
+  readonly find: (deviceName: string, secret: string) => Promise<Registration | null>
 }
 
 /** Also the certificate's common name. */
@@ -51,14 +49,14 @@ export function openRegistrations(database: Pool, tenant: string): Registrations
         expiresAt: new Date(now.getTime() + hours * 3_600_000).toISOString(),
         usedAt: null
       }
-      await withTransaction(database, async (connection) => {
-        await makeRoom(connection, tenant, deviceName)
-        await connection.query(
-          `INSERT INTO registrations (id, tenant, device_name, secret_hash, created_by, created_at, expires_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?)`,
-          [row.id, tenant, deviceName, hashOf(secret), createdBy, utcNow(now), utcNow(new Date(row.expiresAt))]
-        )
-      })
+      await refuseWithoutPlace(database, tenant, deviceName)
+      await write(database, tenant, row, hashOf(secret))
+      try {
+        await refuseWithoutPlace(database, tenant, deviceName)
+      } catch (thrown) {
+        await database.query('DELETE FROM registrations WHERE id = ?', [row.id])
+        throw thrown
+      }
       return { ...row, secret }
     },
     list: async () => {
@@ -68,7 +66,7 @@ export function openRegistrations(database: Pool, tenant: string): Registrations
       )
       return rows.map(registrationOf)
     },
-    authenticate: async (deviceName, secret) => {
+    find: async (deviceName, secret) => {
       const [rows] = await database.query<RowDataPacket[]>(
         'SELECT * FROM registrations WHERE tenant = ? AND device_name = ?',
         [tenant, deviceName]
@@ -78,35 +76,38 @@ export function openRegistrations(database: Pool, tenant: string): Registrations
       const right = timingSafeEqual(expected, hashOf(secret))
       if (row === undefined || !right) return null
       const registration = registrationOf(row)
-      return registration.usedAt === null && new Date(registration.expiresAt) > new Date() ? registration : null
+      return new Date(registration.expiresAt) > new Date() ? registration : null
     }
   }
 }
 
-/** Under the tenant's row lock, so that two at once cannot both take the last place of the licence. */
-async function makeRoom(connection: PoolConnection, tenant: string, deviceName: string): Promise<void> {
-  const [licenses] = await connection.query<RowDataPacket[]>(
-    'SELECT device_limit FROM licenses WHERE not_after > ? ORDER BY device_limit DESC LIMIT 1 FOR UPDATE',
-    [utcNow()]
-  )
-  const limit = Number(licenses[0]?.device_limit ?? 0)
-  if (limit === 0) throw new AppError('forbidden', 'There is no valid license.', { cure: 'Install a current license.' })
-  const [known] = await connection.query<RowDataPacket[]>(
-    'SELECT id, used_at FROM registrations WHERE tenant = ? AND device_name = ? FOR UPDATE',
-    [tenant, deviceName]
-  )
-  if (known[0] !== undefined) {
-    if (known[0].used_at !== null) {
-      throw new AppError('conflict', `${deviceName} has enrolled already.`, {
-        fields: { deviceName: 'Choose another name.' }
-      })
-    }
-    await connection.query('DELETE FROM registrations WHERE id = ?', [known[0].id])
+/**
+ * In the place of an unused one, or as a new one; single statements, so that writers of neighbouring names never lock each
+ * other out. An enrolment on its way with the old secret finds its registration gone.
+ */
+async function write(database: Pool, tenant: string, row: Registration, hash: Buffer): Promise<void> {
+  const { id, deviceName, createdBy } = row
+  const times = [utcNow(new Date(row.createdAt)), utcNow(new Date(row.expiresAt))]
+  const replace = async () => {
+    const [replaced] = await database.query<ResultSetHeader>(
+      `UPDATE registrations SET id = ?, secret_hash = ?, created_by = ?, created_at = ?, expires_at = ?,
+       claimed_by = NULL, claimed_until = NULL WHERE tenant = ? AND device_name = ? AND used_at IS NULL`,
+      [id, hash, createdBy, ...times, tenant, deviceName]
+    )
+    return replaced.affectedRows === 1
   }
-  const [counted] = await connection.query<RowDataPacket[]>('SELECT COUNT(*) AS taken FROM registrations')
-  if (Number(counted[0]?.taken) < limit) return
-  throw new AppError('forbidden', `The license allows ${limit} devices, and all places are taken.`, {
-    cure: 'Install a license for more devices.'
+  const insert = async () => {
+    const [inserted] = await database.query<ResultSetHeader>(
+      `INSERT IGNORE INTO registrations (id, secret_hash, created_by, created_at, expires_at, tenant, device_name)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      [id, hash, createdBy, ...times, tenant, deviceName]
+    )
+    return inserted.affectedRows === 1
+  }
+  // The last one is for a rival who wrote the same name between the first two.
+  if ((await replace()) || (await insert()) || (await replace())) return
+  throw new AppError('conflict', `${deviceName} has enrolled already.`, {
+    fields: { deviceName: 'Choose another name.' }
   })
 }
 

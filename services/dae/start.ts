@@ -1,3 +1,4 @@
+import { within } from '../../lib/broker/within.ts'
 import { openCache } from '../../lib/cache/cache.ts'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
 import type { RunningService, Service } from '../../lib/service/service.ts'
@@ -5,27 +6,32 @@ import type { DaeConfig } from '../catalog.ts'
 import { registerApi } from './api.ts'
 import { openAttempts } from './attempts.ts'
 import { openAuthority } from './authority.ts'
+import { openCertificateRecord } from './certificate-record.ts'
 import { openEnrolment } from './enrolment.ts'
 import { registerEst } from './est.ts'
 import { openRegistrations } from './registrations.ts'
+
+/** Whoever asks how we are waits two seconds at most. */
+const partMs = 1500
 
 export async function startDae({ config, app, database, metrics }: Service<DaeConfig>): Promise<RunningService> {
   const kms = openKmsClient({ address: config.kms.address, identity: config.identity })
   const cache = openCache(config.memcached.servers, config.memcached.prefix)
   const authority = openAuthority(database, config.tenant)
   const registrations = openRegistrations(database, config.tenant)
-  const enrolment = openEnrolment({ config, database, kms, authority, registrations, metrics })
+  const record = openCertificateRecord(database, config)
+  const enrolment = openEnrolment({ kms, authority, registrations, record, metrics })
   registerEst(app, { label: config.estLabel, authority, enrolment, attempts: openAttempts(cache) })
   registerApi(app, { database, tenant: config.tenant, registrations })
 
   return {
     ready: async () => {
       const [data, keys, versions] = await Promise.all([
-        database.query('SELECT 1').then(
+        within(partMs, 'database', () => database.query('SELECT 1')).then(
           () => ({ ok: true, detail: 'answers' }),
           () => ({ ok: false, detail: 'does not answer' })
         ),
-        kms.health().then(
+        within(partMs, 'KMS', kms.health).then(
           ({ ready, detail }) => ({ ok: ready, detail }),
           (thrown: Error) => ({ ok: false, detail: thrown.message })
         ),
