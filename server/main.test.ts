@@ -8,6 +8,7 @@ import { request as tlsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { TLSSocket } from 'node:tls'
 import { AppError } from '../lib/errors/app-error.ts'
 import { openLog } from '../lib/log/log.ts'
 import { type ServeOptions, serve, type Wizard } from './main.ts'
@@ -25,18 +26,23 @@ interface Started extends Wizard {
   readonly said: string[]
   readonly code: string
   readonly stateDir: string
+  readonly openedAgain: Promise<void>
 }
 
 async function start(more: Partial<ServeOptions> = {}): Promise<Started> {
   const stateDir = more.stateDir ?? freshState()
   const said: string[] = []
+  const opened = Promise.withResolvers<void>()
   const wizard = await serve({
     host: '127.0.0.1',
     port: 0,
     allowedHosts: [],
     suggestions: {},
     log: openLog('wizard', 'silent'),
-    say: (line) => said.push(line),
+    say: (line) => {
+      said.push(line)
+      if (line.startsWith('Setup is open again')) opened.resolve()
+    },
     ...more,
     stateDir
   })
@@ -46,7 +52,7 @@ async function start(more: Partial<ServeOptions> = {}): Promise<Started> {
       .find((line) => line.startsWith('Setup code:'))
       ?.slice('Setup code:'.length)
       .trim() ?? ''
-  return { ...wizard, said, code, stateDir }
+  return { ...wizard, said, code, stateDir, openedAgain: opened.promise }
 }
 
 interface Asked {
@@ -72,18 +78,13 @@ function ask(url: string, path: string, { method = 'GET', headers = {}, body = '
       let text = ''
       for await (const chunk of response) text += chunk
       const { socket } = response
-      const certificate =
-        'getPeerX509Certificate' in socket ? (socket as never as TlsPeer).getPeerX509Certificate() : undefined
+      const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
       resolve({ status: response.statusCode ?? 0, headers: response.headers, text, certificate })
     })
     sent.on('error', reject)
     sent.end(body)
   })
 }
-interface TlsPeer {
-  getPeerX509Certificate(): X509Certificate | undefined
-}
-
 const form = { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html' }
 const json = { 'content-type': 'application/json', accept: 'application/json' }
 
@@ -251,7 +252,7 @@ test('a finished install has no route of setup; keyscaler unlock on the host ope
   const cli = join(import.meta.dirname, 'cli.ts')
   const unlocked = spawnSync(process.execPath, [cli, 'unlock', '--state', stateDir], { encoding: 'utf8' })
   assert.equal(unlocked.status, 0, unlocked.stderr)
-  while (!wizard.said.some((line) => line.startsWith('Setup is open again'))) await new Promise(setImmediate)
+  await wizard.openedAgain
   const { cookie } = await browserSession({ ...wizard, code: unlocked.stdout.trim() })
   assert.ok(cookie)
 })

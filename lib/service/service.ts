@@ -2,6 +2,7 @@
  * What every service program shares: configuration, HTTPS with mutual TLS, health, metrics, JSON logs, clean stop.
  * A program is `await runService({ name, title, config, start })` and nothing else.
  */
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerOptions } from 'fastify'
@@ -128,7 +129,15 @@ async function openApp(config: ServiceConfig, log: Logger): Promise<FastifyInsta
     readFile(identity.ca, 'utf8')
   ])
   // Browsers and devices come without a certificate; routes that need one ask for its role (roles.ts).
-  const https = { cert, key, ca, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' }
+  // Roles are for certificates of the internal CA alone: it stands first; roots after it are for our own calls.
+  const https = {
+    cert,
+    key,
+    ca: new X509Certificate(ca).toString(),
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: 'TLSv1.2'
+  }
   const plain: FastifyServerOptions = {
     loggerInstance: log as FastifyBaseLogger,
     genReqId: newRequestId,

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
+import { identityFiles } from '../deploy/service-identity.ts'
 import { processTarget } from '../deploy/targets/process.ts'
 import { readAnswersFile } from '../install/answers-file.ts'
 import { applyAnswers } from '../install/apply-answers.ts'
-import { tlsPath } from '../install/apply-step.ts'
 import { openInstall } from '../install/install.ts'
 import { takeStateLock } from '../install/state-lock.ts'
 import { steps } from '../install/steps.ts'
@@ -51,7 +51,7 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     throw thrown
   }
   const services = Object.fromEntries((await target.status()).map(({ name, address }) => [name, address]))
-  const result = { install: install.id, services, ca: tlsPath(stateDir, 'service-ca.crt') }
+  const result = { install: install.id, services, ca: identityFiles(stateDir, 'wizard').ca }
   process.stdout.write(`${JSON.stringify(result)}\n`)
   if (!flags.exit) await ended
   await end(!flags.exit)

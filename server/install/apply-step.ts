@@ -1,6 +1,4 @@
 /** Builds the context of one apply: ledgered effects, kept secrets, credentials, the database and the KMS. */
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
@@ -65,13 +63,4 @@ export function applyContext(step: StepId, parts: ApplyParts): ApplyContext {
     deploy: parts.deploy,
     kms: parts.kms
   }
-}
-
-/** A password for a database user or key file: 24 random bytes, base64url. */
-export function newPassword(): string {
-  return randomBytes(24).toString('base64url')
-}
-
-export function tlsPath(stateDir: string, file: string): string {
-  return join(stateDir, 'tls', file)
 }

@@ -12,11 +12,12 @@ import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
 import type { CheckSurroundings, Finding } from '../checks/check.ts'
 import { serviceAddress } from '../deploy/addresses.ts'
+import { wizardIdentity } from '../deploy/service-identity.ts'
 import type { DeployTarget } from '../deploy/target.ts'
 import { databaseConnectionFrom } from '../steps/database/answers.ts'
 import type { DefinedStep, Submission } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
-import { applyContext, tlsPath } from './apply-step.ts'
+import { applyContext } from './apply-step.ts'
 import { openBootFile, type StoredAnswers } from './boot-file.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper } from './secrets.ts'
@@ -82,11 +83,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     if (kmsAnswers?.appliedAt == null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
     kmsClient ??= openKmsClient({
       address: serviceAddress('kms', String(kmsAnswers.values.kmsHost)).address,
-      identity: {
-        certificate: tlsPath(stateDir, 'wizard.crt'),
-        key: tlsPath(stateDir, 'wizard.key'),
-        ca: tlsPath(stateDir, 'service-ca.crt')
-      }
+      identity: wizardIdentity(stateDir)
     })
     return kmsClient
   }

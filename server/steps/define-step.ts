@@ -44,7 +44,6 @@ export interface DefinedStep {
 
 export function defineStep<Id extends StepId, Answers extends object>(step: Step<Id, Answers>): DefinedStep {
   const views: Readonly<Record<string, FieldView>> = step.fields
-  const planOf = (answers: Partial<Answers>) => step.plan(answers)
   return {
     id: step.id,
     title: step.title,
@@ -55,8 +54,10 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     makesStale: step.makesStale,
     secretsBoundTo: step.secretsBoundTo ?? [],
     planFor: (values) => {
-      const parsed = step.answers.safeParse(asked(views, values))
-      return planOf(parsed.success ? parsed.data : {})
+      const raw = asked(views, values)
+      const parsed = step.answers.safeParse(raw)
+      // A page never has the secrets: what was typed so far is said as it stands.
+      return step.plan(parsed.success ? parsed.data : (filled(raw) as Partial<Answers>))
     },
     parse: (raw) => {
       const parsed = step.answers.safeParse(asked(views, raw))
@@ -91,7 +92,10 @@ function submissionOf<Id extends StepId, Answers extends object>(
 }
 
 /** Leaves out fields that are not asked for (onlyWhen), and empty optional ones, so that schemas stay simple. */
-function asked(views: Readonly<Record<string, FieldView>>, raw: Readonly<Record<string, unknown>>): unknown {
+function asked(
+  views: Readonly<Record<string, FieldView>>,
+  raw: Readonly<Record<string, unknown>>
+): Record<string, unknown> {
   const kept = Object.entries(raw).filter(([name, value]) => {
     const view = views[name]
     if (view === undefined) return true
@@ -100,6 +104,10 @@ function asked(views: Readonly<Record<string, FieldView>>, raw: Readonly<Record<
     return !(view.optional === true && value === '')
   })
   return Object.fromEntries(kept.map(([name, value]) => [name, typeof value === 'string' ? value.trim() : value]))
+}
+
+function filled(raw: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined && value !== ''))
 }
 
 function secretsOf(answers: object, views: Readonly<Record<string, FieldView>>): Record<string, string> {
