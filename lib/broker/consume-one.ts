@@ -10,7 +10,7 @@ import { within } from './within.ts'
 
 /** The first group of a new cluster waits for __consumer_offsets to be made; the deadline bounds all of it. */
 const pauseMs = 200
-const patient: RetryOptions = { retries: 40, initialRetryTime: 50, maxRetryTime: 400, multiplier: 1.5 }
+const patient: RetryOptions = { retries: 5, initialRetryTime: 50, maxRetryTime: 400, multiplier: 1.5 }
 
 /**
  * Tries again with another group while the cluster is not ready for groups (coordinator loading or moving).
@@ -49,29 +49,33 @@ async function attempt(
     rebalanceTimeout: 5000,
     allowAutoTopicCreation: false
   })
+  let joining: Promise<void> = Promise.resolve()
   try {
     return await within(deadlineMs, `reading from ${topic}`, async () => {
-      await consumer.connect()
+      joining = consumer.connect()
+      await joining
       await consumer.subscribe({ topics: [topic], fromBeginning: true })
       return await new Promise<ReceivedRecord>((resolve, reject) => {
         consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error))
-        consumer
-          .run({
-            autoCommit: false,
-            eachMessage: async ({ partition, message }) => {
-              const record = received(partition, message)
-              if (wanted(record)) resolve(record)
-            }
-          })
-          .catch(reject)
+        joining = consumer.run({
+          autoCommit: false,
+          eachMessage: async ({ partition, message }) => {
+            const record = received(partition, message)
+            if (wanted(record)) resolve(record)
+          }
+        })
+        joining.catch(reject)
         // Allowed only once run has been called.
         for (const place of from ?? []) consumer.seek({ topic, ...place })
       })
     })
   } finally {
-    // Leaving may wait for a broker that is gone; nobody needs to wait for that. The group, never committed to, is
-    // forgotten by the cluster once it is empty.
-    void consumer.disconnect().catch(() => {})
+    // Leaving while it still joins would leave it running for ever; and nobody needs to wait for either. The group, never
+    // committed to, is forgotten by the cluster once it is empty.
+    void joining
+      .catch(() => {})
+      .then(() => consumer.disconnect())
+      .catch(() => {})
   }
 }
 

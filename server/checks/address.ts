@@ -31,7 +31,7 @@ export async function resolveAddress(host: string): Promise<ResolvedAddress | nu
   return { host: bare, addresses, loopback: addresses.every(isLoopback) }
 }
 
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   const family = isIP(address)
   return family !== 0 && loopback.check(address, family === 6 ? 'ipv6' : 'ipv4')
 }

@@ -27,7 +27,7 @@ export class DialError extends Error {
 }
 
 /** Hands out the addresses that were resolved, whatever DNS says by now. */
-export function pinnedLookup({ addresses }: ResolvedAddress): LookupFunction {
+function pinnedLookup({ addresses }: ResolvedAddress): LookupFunction {
   return (_name, options, callback) => {
     const entries = addresses.map((address) => ({ address, family: isIP(address) }))
     const [first] = entries

@@ -57,13 +57,13 @@ export function isHost(host: string): boolean {
   return hostname.test(host) && !/(^|\.)\d+\.?$/.test(host)
 }
 
-export interface HostPort {
+interface HostPort {
   readonly host: string
   readonly port: number
 }
 
 /** Reads `host:port`, `[::1]:port`, or a host alone with the default port; null when it is neither. */
-export function readHostPort(written: string, defaultPort: number): HostPort | null {
+function readHostPort(written: string, defaultPort: number): HostPort | null {
   const [, bracketed, plain, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(written) ?? []
   const host = bracketed ?? plain
   const port = digits === undefined ? defaultPort : Number(digits)
@@ -71,7 +71,7 @@ export function readHostPort(written: string, defaultPort: number): HostPort | n
   return port >= 1 && port <= 65535 ? { host: host.toLowerCase(), port } : null
 }
 
-export function writeHostPort({ host, port }: HostPort): string {
+function writeHostPort({ host, port }: HostPort): string {
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`
 }
 
