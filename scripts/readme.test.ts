@@ -112,7 +112,7 @@ describe('the script in README.md', () => {
 
     for (const { port, health } of Object.values(catalog)) assert.equal(await ask(port, health.path), 200)
     const status = await fetch(wizard, { headers: { accept: 'application/json' } })
-    assert.notEqual((await status.json()).finishedAt, null)
+    assert.match(await status.text(), /"finishedAt":"\d{4}-/)
     for (const path of ['/setup', '/setup/code', '/setup/steps/welcome']) {
       assert.equal((await fetch(`${wizard}${path}`)).status, 404, path)
     }

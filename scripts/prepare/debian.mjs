@@ -23,6 +23,9 @@ const packages = [
   { name: 'softhsm2', for: ['sandbox'], libraries: ['softhsm/libsofthsm2.so'] },
   { name: 'libnss3', for: ['sandbox'], libraries: ['libsoftokn3.so', 'nss/libsoftokn3.so'] },
   { name: 'chromium', for: ['test'], programs: ['chromium', 'chromium-browser', 'google-chrome'], any: true },
+  // Independent witnesses: OpenSC reads our tokens, strongSwan's pki enrols with our EST.
+  { name: 'opensc', for: ['test'], programs: ['pkcs11-tool'] },
+  { name: 'strongswan-pki', for: ['test'], programs: ['pki'] },
   { name: 'default-jre-headless', for: ['kafka'], optional: true, test: () => javaVersion() >= oldestJava },
   { name: 'maven', for: ['kafka'], optional: true, programs: ['mvn'] }
 ]
