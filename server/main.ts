@@ -79,11 +79,9 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
         install,
         access,
         suggestions: options.suggestions,
-        finished: () => {
-          access
-            .close()
-            .then(showLocked)
-            .catch((err) => log.error({ err }, 'locking setup failed'))
+        finished: async () => {
+          await showLocked()
+          await access.close()
           say('Setup is finished and locked. To reopen it: keyscaler unlock')
         }
       })

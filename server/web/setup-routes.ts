@@ -22,8 +22,8 @@ export interface SetupRoutesOptions {
   readonly tls: boolean
   /** First values for fields, by step (the sandbox's addresses); no secrets. */
   readonly suggestions: Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
-  /** Called when the last step is done: the wizard swaps this app for the locked one. */
-  readonly finished: () => void
+  /** Called when the last step is done, before it is answered: the wizard puts the locked app in place of this one. */
+  readonly finished: () => Promise<void>
 }
 
 interface StepParams {
@@ -134,10 +134,10 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const { csrf } = callerIn(request)
     const form = answerFormOf(request)
     const run = (watch?: Watcher) => install.submit(step.id, posted.answers, submitOptions(posted, form, watch))
-    const settle = (outcome: Outcome) => {
+    const settle = async (outcome: Outcome) => {
       if (!outcome.ok) return
       if (outcome.result.showOnce !== undefined) showOnce.set(csrf, outcome.result.showOnce)
-      if (install.finishedAt() !== null) reply.raw.once('close', options.finished)
+      if (install.finishedAt() !== null) await options.finished()
     }
     const page = (outcome: Outcome & { ok: false }): PageState => ({
       typed: withoutSecrets(step, posted.answers),
@@ -147,13 +147,13 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     })
     if (form === 'stream') {
       return stream(request, reply, run, async (outcome) => {
-        settle(outcome)
+        await settle(outcome)
         if (outcome.ok) return { type: 'done', location: placeAfter(outcome.next) }
         return pageLine(request, step, page(outcome))
       })
     }
     const outcome = await run()
-    settle(outcome)
+    await settle(outcome)
     if (outcome.ok) {
       const { next, findings, result } = outcome
       if (form === 'html') return reply.redirect(placeAfter(next), 303)
