@@ -1,0 +1,5 @@
+import type { Page } from 'playwright/test'
+
+export const licensePage = (page: Page) => ({
+  license: page.getByLabel('License')
+})
