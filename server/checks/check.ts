@@ -51,6 +51,8 @@ export interface Rung<Seen> {
   readonly outcomes: readonly Outcome<Seen>[]
   /** A failed rung leaves those after it `skip`, unless this is true for them. */
   readonly independent?: boolean
+  /** Milliseconds that this rung's own part of the observation took; absent: all of it. */
+  readonly took?: (seen: Seen) => number
 }
 
 export interface CheckWatcher {
@@ -159,7 +161,8 @@ function unobserved(
 function judgeLadder<Seen>(rungs: readonly Rung<Seen>[], seen: Seen, ms: number, watch: CheckWatcher): Finding[] {
   let failed = false
   return rungs.map((rung) => {
-    const finding = failed && !rung.independent ? notReached(rung) : judge(rung, seen, ms)
+    const finding =
+      failed && !rung.independent ? notReached(rung) : judge(rung, seen, Math.round(rung.took?.(seen) ?? ms))
     failed ||= finding.verdict === 'fail'
     watch.finding?.(finding)
     return finding

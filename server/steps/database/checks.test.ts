@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPool } from '../../../lib/database/pool.ts'
 import { freshName, sharedSandbox } from '../../../sandbox/testing.ts'
+import { observeMysql } from '../../checks/mysql.ts'
 import { deadPort, firstTrouble, verdicts } from '../../checks/testing.ts'
+import { connectionOf } from './answers.ts'
 import { databaseLadder } from './checks.ts'
 
 const { mariadb } = await sharedSandbox(['mariadb'])
@@ -82,6 +84,9 @@ test('an empty database and one of ours pass; one of another install and one of 
   await admin.query(`DROP TABLE ${name}.schema_migrations, ${name}.installs`)
   await admin.query(`CREATE TABLE ${name}.wp_posts (id INT PRIMARY KEY)`)
   assert.deepEqual(await say(), ['fail', `Database ${name} holds 1 tables of something else.`, 'dbName'])
+  const question = { connection: connectionOf(answers(name)), schema: name, install: 'this-install' }
+  const { rights } = await observeMysql(question, () => {}, new AbortController().signal)
+  assert.equal(rights, null, 'nothing was tried in a database that is not ours')
 
   await admin.query(`CREATE TABLE ${name}.schema_migrations (version INT PRIMARY KEY)`)
   assert.equal((await say())[0], 'fail', "another product's schema_migrations is not ours")
