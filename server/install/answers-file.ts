@@ -74,12 +74,17 @@ export async function readAnswersFile(path: string, steps: readonly DefinedStep[
   return { steps: answers, continueAnyway: parsed.data.continueAnyway }
 }
 
-/** Non-secret values only: first values for the form's fields. */
+/** First values for the form's fields: no secrets, and no ticks (nobody accepts terms for another). */
 export function suggestionsFrom(file: AnswersFile, steps: readonly DefinedStep[]): RawAnswers {
   return Object.fromEntries(
     steps.map((step) => {
       const given = Object.entries(file.steps[step.id] ?? {})
-      return [step.id, Object.fromEntries(given.filter(([name]) => step.fields[name]?.secret !== true))]
+      return [
+        step.id,
+        Object.fromEntries(
+          given.filter(([name]) => !step.fields[name]?.secret && step.fields[name]?.control !== 'checkbox')
+        )
+      ]
     })
   )
 }

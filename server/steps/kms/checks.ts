@@ -1,6 +1,7 @@
 /** The live checks of step 3. One probe of the key store, with one login at most, gives the whole ladder. */
 import type { RowDataPacket } from 'mysql2/promise'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
+import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
 import { profileOf } from '../../../lib/keystore/profiles/registry.ts'
 import { proveToken } from '../../../lib/keystore/prove-token.ts'
 import { type Check, type CheckSurroundings, defineCheck, defineLadder, type Rung } from '../../checks/check.ts'
@@ -23,8 +24,23 @@ function keyStoreLadder(fix: string, rungs: readonly Rung<SeenKeyStore>[]): Chec
     deadlineMs: (answers) => profileDeadline(answers) + turnMs,
     fix,
     observe: proveKeyStore,
-    rungs
+    rungs: rungs.map((rung) => ({ ...rung, took: (seen) => tookFor(rung.id, seen) }))
   })
+}
+
+/** Which steps of the probe a rung is about; those not named here cost nothing of their own. */
+const stepsOf: Readonly<Record<string, readonly ProbeStep[]>> = {
+  'kms.library': ['file'],
+  'kms.loads': ['turn', 'load', 'initialize'],
+  'kms.slot-present': ['slots'],
+  'kms.login': ['session', 'login'],
+  'kms.mechanisms': ['mechanisms'],
+  'kms.round-trips': ['aes-gcm', 'ec-p256', 'rsa-2048', 'random', 'sensitive']
+}
+
+function tookFor(rung: string, { facts }: SeenKeyStore): number {
+  const steps = stepsOf[rung] ?? []
+  return facts.times.filter(({ step }) => steps.includes(step)).reduce((sum, { ms }) => sum + ms, 0)
 }
 
 async function proveKeyStore(
