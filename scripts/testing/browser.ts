@@ -45,7 +45,7 @@ export async function runBrowserStories(only: readonly string[], folder: string,
   return tallyReport(JSON.parse(readFileSync(file, 'utf8')), ended)
 }
 
-function tallyReport(report: Report, ended: string): Tally {
+export function tallyReport(report: Report, ended: string): Tally {
   const { expected, unexpected, flaky, skipped } = report.stats
   const specs = report.suites.flatMap(specsOf)
   const failures = [
