@@ -7,6 +7,9 @@ import { startTimeOf } from '../../../lib/process/start-time.ts'
 import { isAlive, type PidRecord, pidsServing, writePidRecord } from './pid-record.ts'
 import type { RunFolder } from './run-folder.ts'
 
+/** kafkajs counts a pause below zero, once a process (its issue 1751): harmless, and noise in the log. */
+const quietly = '--disable-warning=TimeoutNegativeWarning'
+
 export interface RunningProcess {
   readonly record: PidRecord
   /** Settles once, when the process is gone; code is null for one that was adopted (nobody else can wait for it). */
@@ -37,7 +40,7 @@ export interface Launch {
 export async function launch({ program, run, configHash, lifelineFd }: Launch): Promise<RunningProcess> {
   const log = openSync(run.log, 'a', 0o600)
   try {
-    const child = spawn(process.execPath, [program, '--config', run.config], {
+    const child = spawn(process.execPath, [quietly, program, '--config', run.config], {
       detached: true,
       cwd: run.folder,
       env: { ...surroundings(), ...(lifelineFd === null ? {} : { KEYSCALER_LIFELINE_FD: '3' }) },
