@@ -1,6 +1,8 @@
 /** For the wizard's proof that an event travels, and for the Control Panel's view of the relay; by mutual TLS. */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance } from 'fastify'
+import { asDatabaseError } from '../../lib/database/pool.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { answerProblem } from '../../lib/service/problems.ts'
 import { requireRole } from '../../lib/service/roles.ts'
 import type { Outbox } from './outbox.ts'
 import type { Relay } from './relay.ts'
@@ -11,8 +13,17 @@ export interface ApiParts {
   readonly probeTopic: string
 }
 
-export function registerApi(app: FastifyInstance, { outbox, relay, probeTopic }: ApiParts): void {
-  app.post('/api/v1/probe-events', { preHandler: requireRole('wizard') }, async (_request, reply) => {
+export function registerApi(app: FastifyInstance, parts: ApiParts): void {
+  app.register(async (api) => {
+    api.setErrorHandler<FastifyError>((error, request, reply) =>
+      answerProblem(asDatabaseError(error) as FastifyError, request, reply)
+    )
+    addRoutes(api, parts)
+  })
+}
+
+function addRoutes(app: FastifyInstance, { outbox, relay, probeTopic }: ApiParts): void {
+  app.post('/api/v1/probe-events', { onRequest: requireRole('wizard') }, async (_request, reply) => {
     const eventId = await outbox.writeProbe(probeTopic)
     relay.nudge()
     return reply.code(201).send({ eventId })
@@ -20,15 +31,16 @@ export function registerApi(app: FastifyInstance, { outbox, relay, probeTopic }:
 
   app.get<{ Params: { eventId: string } }>(
     '/api/v1/events/:eventId',
-    { preHandler: requireRole('wizard', 'cp') },
+    { onRequest: requireRole('wizard', 'cp') },
     async (request) => {
-      const publishedAt = await outbox.publishedAt(request.params.eventId)
-      if (publishedAt === undefined) throw new AppError('not-found', 'There is no such event.')
-      return { eventId: request.params.eventId, publishedAt }
+      const { eventId } = request.params
+      const fate = await outbox.fateOf(eventId)
+      if (fate === null) throw new AppError('not-found', 'There is no such event.')
+      return { eventId, ...fate }
     }
   )
 
-  app.get('/api/v1/lag', { preHandler: requireRole('cp', 'wizard') }, async () => ({
+  app.get('/api/v1/lag', { onRequest: requireRole('cp', 'wizard') }, async () => ({
     ...(await outbox.lag()),
     ...relay.state()
   }))

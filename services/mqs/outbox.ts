@@ -1,6 +1,6 @@
 /** The outbox table: events written in the transaction of what they tell, waiting for the relay. */
 import { randomUUID } from 'node:crypto'
-import type { Pool, PoolConnection, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
+import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
 import { utcNow } from '../../lib/database/pool.ts'
 
 export interface OutboxEvent {
@@ -13,13 +13,30 @@ export interface OutboxEvent {
   readonly createdAt: string
 }
 
+interface EventFate {
+  /** When it was relayed; null: not yet. */
+  readonly publishedAt: string | null
+  /** Why the broker will never take it; null: it is not parked. */
+  readonly parkedBecause: string | null
+}
+
+export interface Lag {
+  readonly waiting: number
+  readonly oldestSeconds: number
+  readonly parked: number
+}
+
 export interface Outbox {
   /** A probe of the way outbox -> Kafka. Answers the event's id. */
   readonly writeProbe: (topic: string) => Promise<string>
-  /** When it was relayed; null: not yet; undefined: there is no such event. */
-  readonly publishedAt: (eventId: string) => Promise<string | null | undefined>
-  readonly lag: () => Promise<{ waiting: number; oldestSeconds: number }>
+  /** Null: there is no such event. */
+  readonly fateOf: (eventId: string) => Promise<EventFate | null>
+  readonly lag: () => Promise<Lag>
+  /** Of events that wait. */
+  readonly topics: () => Promise<readonly string[]>
 }
+
+const waiting = 'published_at IS NULL AND parked_at IS NULL'
 
 export function openOutbox(database: Pool): Outbox {
   return {
@@ -31,27 +48,48 @@ export function openOutbox(database: Pool): Outbox {
       )
       return eventId
     },
-    publishedAt: async (eventId) => {
-      const [rows] = await database.query<RowDataPacket[]>('SELECT published_at FROM outbox WHERE event_id = ?', [
-        eventId
-      ])
-      return rows[0]?.published_at as string | null | undefined
+    fateOf: async (eventId) => {
+      const [rows] = await database.query<RowDataPacket[]>(
+        'SELECT published_at, parked_because FROM outbox WHERE event_id = ?',
+        [eventId]
+      )
+      const [row] = rows
+      if (row === undefined) return null
+      return {
+        publishedAt: row.published_at === null ? null : iso(row.published_at),
+        parkedBecause: row.parked_because
+      }
     },
     lag: async () => {
       const [rows] = await database.query<RowDataPacket[]>(
-        `SELECT COUNT(*) AS waiting, COALESCE(TIMESTAMPDIFF(SECOND, MIN(created_at), UTC_TIMESTAMP()), 0) AS oldest
-         FROM outbox WHERE published_at IS NULL`
+        `SELECT COUNT(*) AS events, COALESCE(TIMESTAMPDIFF(SECOND, MIN(created_at), UTC_TIMESTAMP()), 0) AS oldest,
+         (SELECT COUNT(*) FROM outbox WHERE published_at IS NULL AND parked_at IS NOT NULL) AS parked
+         FROM outbox WHERE ${waiting}`
       )
-      return { waiting: Number(rows[0]?.waiting ?? 0), oldestSeconds: Number(rows[0]?.oldest ?? 0) }
+      const [row] = rows
+      return {
+        waiting: Number(row?.events ?? 0),
+        oldestSeconds: Math.max(0, Number(row?.oldest ?? 0)),
+        parked: Number(row?.parked ?? 0)
+      }
+    },
+    topics: async () => {
+      const [rows] = await database.query<RowDataPacket[]>(`SELECT DISTINCT topic FROM outbox WHERE ${waiting}`)
+      return rows.map((row) => String(row.topic))
     }
   }
 }
 
-/** Everything unpublished, oldest first: not "after the last id", since a lower id may commit later. */
-export async function unpublished(connection: PoolConnection, most: number): Promise<readonly OutboxEvent[]> {
+/** The oldest that wait for a topic: not those "after the last id", since a lower id may commit later. */
+export async function oldestOf(
+  connection: PoolConnection,
+  topic: string,
+  most: number
+): Promise<readonly OutboxEvent[]> {
   const [rows] = await connection.query<RowDataPacket[]>(
-    'SELECT * FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT ?',
-    [most]
+    `SELECT id, event_id, topic, event_key, type, payload, created_at FROM outbox
+     WHERE ${waiting} AND topic = ? ORDER BY id LIMIT ?`,
+    [topic, most]
   )
   return rows.map((row) => ({
     id: String(row.id),
@@ -60,14 +98,25 @@ export async function unpublished(connection: PoolConnection, most: number): Pro
     key: String(row.event_key),
     type: String(row.type),
     payload: typeof row.payload === 'string' ? JSON.parse(row.payload) : row.payload,
-    createdAt: `${String(row.created_at).replace(' ', 'T')}Z`
+    createdAt: iso(row.created_at)
   }))
 }
 
-export async function markPublished(connection: PoolConnection, ids: readonly string[]): Promise<number> {
-  const [result] = await connection.query<ResultSetHeader>('UPDATE outbox SET published_at = ? WHERE id IN (?)', [
+export async function markPublished(connection: PoolConnection, events: readonly OutboxEvent[]): Promise<void> {
+  if (events.length === 0) return
+  const ids = events.map(({ id }) => id)
+  await connection.query('UPDATE outbox SET published_at = ? WHERE id IN (?)', [utcNow(), ids])
+}
+
+/** @param because at most 190 characters are kept */
+export async function park(connection: PoolConnection, event: OutboxEvent, because: string): Promise<void> {
+  await connection.query('UPDATE outbox SET parked_at = ?, parked_because = ? WHERE id = ?', [
     utcNow(),
-    ids
+    because.slice(0, 190),
+    event.id
   ])
-  return result.affectedRows
+}
+
+function iso(datetime: unknown): string {
+  return `${String(datetime).replace(' ', 'T')}Z`
 }

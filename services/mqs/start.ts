@@ -1,11 +1,19 @@
 import { readFile } from 'node:fs/promises'
-import { openBroker } from '../../lib/broker/broker.ts'
-import type { RunningService, Service } from '../../lib/service/service.ts'
+import type { Pool } from 'mysql2/promise'
+import { type Broker, openBroker } from '../../lib/broker/broker.ts'
+import { within } from '../../lib/broker/within.ts'
+import { messageOf } from '../../lib/errors/app-error.ts'
+import type { Readiness, RunningService, Service } from '../../lib/service/service.ts'
 import { secretFrom } from '../../lib/service/service.ts'
 import type { MqsConfig } from '../catalog.ts'
 import { registerApi } from './api.ts'
 import { openOutbox } from './outbox.ts'
-import { startRelay } from './relay.ts'
+import { type Relay, startRelay } from './relay.ts'
+
+/** Whoever asks how we are waits two seconds at most. */
+const partMs = 1500
+/** kafkajs may wait long for a broker that is gone. */
+const closeMs = 1000
 
 export async function startMqs({ config, app, database, log, metrics }: Service<MqsConfig>): Promise<RunningService> {
   const { kafka } = config
@@ -16,23 +24,36 @@ export async function startMqs({ config, app, database, log, metrics }: Service<
     ca: kafka.ca === undefined ? undefined : await readFile(kafka.ca, 'utf8')
   })
   const outbox = openOutbox(database)
-  const relay = await startRelay({ database, broker, log, metrics })
+  const relay = startRelay({ database, broker, outbox, log, metrics })
   registerApi(app, { outbox, relay, probeTopic: config.probeTopic })
 
   return {
-    ready: async () => {
-      const data = await database.query('SELECT 1').then(
-        () => ({ ok: true, detail: 'answers' }),
-        () => ({ ok: false, detail: 'does not answer' })
-      )
-      const { problem, lastPassAt } = relay.state()
-      // A broker that is away does not make us unready: events wait in the outbox. It is told.
-      const kafkaPart = { ok: true, detail: problem === null ? `relayed at ${lastPassAt}` : `waiting: ${problem}` }
-      return { ready: data.ok, parts: { database: data, kafka: kafkaPart } }
-    },
+    ready: () => readiness(database, broker, relay),
     close: async () => {
       await relay.stop()
-      await broker.close()
+      await within(closeMs, 'leaving the broker', broker.close).catch(() => {})
     }
   }
+}
+
+/** Relaying is all that the MQS is for: without the broker it is not ready, though no event is lost and no enrolment stops. */
+async function readiness(database: Pool, broker: Broker, relay: Relay): Promise<Readiness> {
+  const [data, kafka] = await Promise.all([
+    within(partMs, 'database', () => database.query('SELECT 1')).then(
+      () => ({ ok: true, detail: 'answers' }),
+      () => ({ ok: false, detail: 'does not answer' })
+    ),
+    within(partMs, 'broker', broker.metadata).then(
+      () => kafkaPart(relay),
+      (thrown: unknown) => ({ ok: false, detail: `events wait in the outbox: ${messageOf(thrown)}` })
+    )
+  ])
+  return { ready: data.ok && kafka.ok, parts: { database: data, kafka } }
+}
+
+function kafkaPart(relay: Relay): Readiness['parts'][string] {
+  const { role, problem, lastPassAt } = relay.state()
+  if (problem !== null) return { ok: false, detail: `events wait in the outbox: ${problem}` }
+  if (role === 'standby') return { ok: true, detail: 'another relay has the lease' }
+  return { ok: true, detail: lastPassAt === null ? 'answers' : `answers; last pass at ${lastPassAt}` }
 }

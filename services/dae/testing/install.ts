@@ -5,7 +5,6 @@ import type { Role } from '../../../lib/service/roles.ts'
 import { file } from '../../../lib/x509/testing.ts'
 import { freshName, sharedSandbox } from '../../../sandbox/testing.ts'
 import { newInstall, type RunningKms } from '../../kms/testing.ts'
-import { enrol } from './device.ts'
 import {
   atEnd,
   baseConfig,
@@ -124,9 +123,4 @@ async function daeConfigOf(
     deviceTopic: 'keyscaler.devices',
     estLabel: 'acme'
   }
-}
-
-/** Registers and enrols with a new key; the answer. */
-export async function registerAndEnrol(install: DaeInstall, dae: RunningService, name: string) {
-  return enrol(dae, { name, secret: await install.register(dae, name) })
 }
