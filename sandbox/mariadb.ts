@@ -39,11 +39,14 @@ export async function startMariadb(options: { dir: string; port: number }): Prom
   mkdirSync(dir, { recursive: true, mode: 0o711 })
   const { password, file: passwordFile } = keptPassword(dir, 'setup')
   const data = join(dir, 'data')
+  // Its own folder: a starting server clears the temporary tables that it finds, those of others in /tmp too.
+  const temporary = join(dir, 'tmp')
+  mkdirSync(temporary, { recursive: true, mode: 0o700 })
   const user = serviceUser('mysql', data)
-  await createData(dir, data)
+  await createData(dir, data, temporary)
   const account = join(data, 'account.sql')
   writePrivate(account, accountSql(password))
-  if (user !== undefined) await run('chown', ['-R', `${user}:${user}`, data])
+  if (user !== undefined) await run('chown', ['-R', `${user}:${user}`, data, temporary])
 
   const child = startChild({
     name: 'MariaDB',
@@ -52,6 +55,7 @@ export async function startMariadb(options: { dir: string; port: number }): Prom
       '--no-defaults',
       ...(user === undefined && process.getuid?.() === 0 ? ['--user=root'] : []),
       `--datadir=${data}`,
+      `--tmpdir=${temporary}`,
       // Relative to the data folder, so that a deep checkout does not break the 107 bytes of a socket's path.
       '--socket=s.sock',
       '--pid-file=mariadb.pid',
@@ -75,13 +79,14 @@ export async function startMariadb(options: { dir: string; port: number }): Prom
 }
 
 /** Made beside and renamed into place, so that a kill in the middle leaves nothing that looks finished. */
-async function createData(dir: string, data: string): Promise<void> {
+async function createData(dir: string, data: string, temporary: string): Promise<void> {
   if (existsSync(data)) return
   const fresh = join(dir, 'data.new')
   rmSync(fresh, { recursive: true, force: true })
   await run('mariadb-install-db', [
     '--no-defaults',
     `--datadir=${fresh}`,
+    `--tmpdir=${temporary}`,
     '--auth-root-authentication-method=normal',
     '--skip-test-db',
     '--innodb-log-file-size=16M',

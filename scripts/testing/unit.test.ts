@@ -34,14 +34,15 @@ test('passes, failures, skips with their reason and a broken hook are each count
      test('bad', () => { throw new Error('x') })
      test('not here', { skip: 'no token' }, () => {})
      describe('suite', () => { test('inner good', () => {}); test('inner bad', () => { throw new Error('x') }) })
+     describe('whole suite', { skip: 'no broker' }, () => { test('a', () => {}); test('b', () => {}) })
      describe('hook', () => { before(() => { throw new Error('x') }); test('never', () => {}) })`
   )
-  assert.deepEqual({ passed, failed, skipped }, { passed: 2, failed: 4, skipped: 1 })
+  assert.deepEqual({ passed, failed, skipped }, { passed: 2, failed: 4, skipped: 2 })
   assert.deepEqual(
     failures.map((line) => line.split(': ')[1]),
     ['bad', 'inner bad', 'never', 'hook']
   )
-  assert.match(skips.join(), /not here \(no token\)$/)
+  assert.match(skips.join(), /not here \(no token\),.*whole suite \(no broker\)$/)
 })
 
 test('a file that breaks on import, has no test, or never gets to its tests has failed', async () => {

@@ -64,8 +64,8 @@ async function runTestFile(file: string, stop: AbortSignal, limits: Limits): Pro
   stream.on('test:stdout', keep)
   stream.on('test:stderr', keep)
   stream.on('test:pass', ({ name, details, skip, todo }) => {
-    if (details.type === 'suite') return
     if (skip !== undefined || todo !== undefined) skips.push(`${file}: ${name}${reason(skip ?? todo)}`)
+    else if (details.type === 'suite') return
     else if (name === resolve(root, file)) fail('the file', 'It ended without a single test.')
     else passed++
   })
