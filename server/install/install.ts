@@ -53,6 +53,8 @@ export interface Install {
   readonly submit: (step: StepId, raw: Readonly<Record<string, unknown>>, options: SubmitOptions) => Promise<Outcome>
   /** Finishes what a kill interrupted; null when nothing was. */
   readonly resume: (watch?: Watcher) => Promise<{ step: StepId; error?: AppError } | null>
+  /** What a resumed step has to show once; given to the first who asks. */
+  readonly takeShowOnce: () => ApplyResult['showOnce']
   /** `keyscaler unlock` on the host left a request: setup is open again. False when there is none. */
   readonly takeUnlock: () => Promise<boolean>
   readonly surroundings: (step: StepId) => Promise<CheckSurroundings>
@@ -77,6 +79,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
   let pool: Pool | null = null
   let kmsClient: KmsClient | null = null
   let store: InstallStore = bootStore(boot)
+  let showOnce: ApplyResult['showOnce']
 
   const kms = async () => {
     const kmsAnswers = (await store.answers()).get('kms')
@@ -225,13 +228,19 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
           for (const [field, place] of Object.entries(row.secrets)) {
             if (place !== undefined) secrets[field] = await keeper.open(pending.id, field, place)
           }
-          await apply(pending.id, row.revision, pending.restore(row.values, secrets), watch)
+          const result = await apply(pending.id, row.revision, pending.restore(row.values, secrets), watch)
+          showOnce = result.showOnce
           return { step: pending.id }
         } catch (thrown) {
           const error = thrown instanceof AppError ? thrown : new AppError('deploy-failed', String(thrown))
           return { step: pending.id, error }
         }
       }),
+    takeShowOnce: () => {
+      const taken = showOnce
+      showOnce = undefined
+      return taken
+    },
     takeUnlock: async () => {
       const request = join(stateDir, unlockRequest)
       if ((await readPrivateFile(request)) === null) return false

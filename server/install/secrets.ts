@@ -3,12 +3,12 @@
  * then on: AES-256-GCM in MySQL under a data key that the master key wraps. Write-only: nothing shows one again.
  */
 import { join } from 'node:path'
-import type { Pool, RowDataPacket } from 'mysql2/promise'
+import type { Pool } from 'mysql2/promise'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
-import { utcNow } from '../../lib/database/pool.ts'
 import { seal, unseal } from '../../lib/database/sealed.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
-import type { KmsClient, WrappedDataKey } from '../../lib/kms-client/kms-client.ts'
+import { openDataKey } from '../../lib/kms-client/data-key.ts'
+import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import type { SecretPlace } from './boot-file.ts'
 
 /** Steps whose secrets a service needs to start, or that come before the KMS. */
@@ -29,7 +29,11 @@ export interface Vault {
 export function openSecretKeeper(stateDir: string, install: string, vault: () => Promise<Vault | null>): SecretKeeper {
   let dataKey: Buffer | undefined
   const keyOf = async () => {
-    dataKey ??= await openDataKey(await vault())
+    if (dataKey === undefined) {
+      const opened = await vault()
+      if (opened === null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
+      dataKey = await openDataKey(opened.database, opened.kms, context)
+    }
     return dataKey
   }
   const aad = (step: string, field: string) => `answers/${install}/${step}.${field}`
@@ -52,25 +56,4 @@ export function openSecretKeeper(stateDir: string, install: string, vault: () =>
 export function credentialPath(stateDir: string, name: string): string {
   if (!/^[a-zA-Z0-9-]+$/.test(name)) throw new AppError('internal', `not a credential's name: ${name}`)
   return join(stateDir, 'credentials', name)
-}
-
-/** The data key for kept answers: made once an install, wrapped in data_keys. */
-async function openDataKey(vault: Vault | null): Promise<Buffer> {
-  if (vault === null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
-  const { database, kms } = vault
-  const find = async () => {
-    const [rows] = await database.query<RowDataPacket[]>('SELECT wrapped FROM data_keys WHERE context = ?', [context])
-    return rows[0]?.wrapped as WrappedDataKey | undefined
-  }
-  const known = await find()
-  if (known !== undefined) return kms.unwrapDataKey(known, context)
-  const fresh = await kms.newDataKey(context)
-  await database.query('INSERT IGNORE INTO data_keys (id, context, wrapped, created_at) VALUES (UUID(), ?, ?, ?)', [
-    context,
-    JSON.stringify(fresh.wrapped),
-    utcNow()
-  ])
-  const stored = await find()
-  if (stored === undefined) throw new AppError('internal', 'The data key was not stored.')
-  return kms.unwrapDataKey(stored, context)
 }

@@ -83,7 +83,7 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     if (answerFormOf(request) === 'json') return stepDocument(step)
     if (!open) return reply.redirect(`/setup/steps/${currentStep(progress).id}`, 303)
     const { csrf } = callerIn(request)
-    const once = showOnce.get(csrf)
+    const once = showOnce.get(csrf) ?? install.takeShowOnce()
     showOnce.delete(csrf)
     return render(request, reply, step, once === undefined ? {} : { showOnce: once })
   })
