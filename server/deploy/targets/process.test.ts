@@ -125,6 +125,7 @@ test('a rejected PIN latches: not restarted by the supervisor, nor by the next w
 
   await world.setMood('kms', 'ok')
   assert.equal((await next.deploy({ name: 'kms', config }, silent)).state, 'ready')
+  await next.stop()
 })
 
 test('a running service whose PIN is rejected later is latched, not restarted', async (context) => {
