@@ -31,6 +31,8 @@ function start(more: Partial<RelayParts> = {}) {
     await relay.stop()
     await broker.close()
   }
+  // A test that fails leaves its relay behind.
+  atEnd(stop)
   return { ...relay, stop }
 }
 
@@ -169,8 +171,7 @@ describe('the relay', { concurrency: 1 }, () => {
     const ids = await write(pool, events(topic, 5))
     await reached
     const waker = start()
-    await relayed(pool, ids, 5000)
-    thaw()
+    await relayed(pool, ids, 5000).finally(thaw)
     await Promise.all([sleeper.stop(), waker.stop()])
     assert.deepEqual(idsOf(await recordsOf(settings, topic, 5)).toSorted(), ids.toSorted())
   })

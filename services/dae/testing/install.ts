@@ -16,7 +16,7 @@ import {
 } from './service-process.ts'
 import { startProxy, type TcpProxy } from './tcp-proxy.ts'
 
-export const tenant = 'Example'
+const tenant = 'Example'
 
 export interface DaeInstall {
   readonly kms: RunningKms
