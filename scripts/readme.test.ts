@@ -49,7 +49,7 @@ describe('the script in README.md', () => {
   })
 
   after(async () => {
-    if (sandbox.exitCode === null) {
+    if (sandbox.exitCode === null && sandbox.signalCode === null) {
       sandbox.kill('SIGTERM')
       await once(sandbox, 'exit')
     }
