@@ -14,7 +14,7 @@ import type {
   SetupPage
 } from '../server/web/view-model.ts'
 
-export const product: Product = {
+const product: Product = {
   name: 'KeyScaler',
   version: '0.1.0',
   build: '550a9cb',

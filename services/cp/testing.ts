@@ -26,7 +26,7 @@ import { newCa, newSigner, type TestCa } from '../../lib/x509/testing.ts'
 import { validity } from '../../lib/x509/validity.ts'
 import { freePort } from '../../sandbox/ports.ts'
 import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
-import { openWire, type Wire } from './test-wire.ts'
+import { openWire, type Wire } from './wire-testing.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
