@@ -1,5 +1,6 @@
 /** JSON lines on stdout; secrets are cut out by name wherever they might appear. */
-import { type Logger, pino } from 'pino'
+import { type Logger, pino, stdSerializers } from 'pino'
+import { messageOf } from '../errors/app-error.ts'
 
 const secretNames = ['password', 'pin', 'secret', 'authorization', 'cookie', 'token', 'plaintext', 'privateKey', 'key']
 
@@ -9,10 +10,23 @@ export function openLog(name: string, level: string): Logger {
     level,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    serializers: { err: named },
     redact: {
       paths: secretNames.flatMap((secret) => [secret, `*.${secret}`, `*.*.${secret}`]),
       censor: '[redacted]'
     }
   })
 }
+
+/**
+ * What names an error, and no more: mysql2 hangs the whole statement on its errors, values and all (`sql`), and other
+ * drivers their settings.
+ */
+function named(thrown: unknown): object {
+  if (!(thrown instanceof Error)) return { message: messageOf(thrown) }
+  const { type, message, stack, code } = stdSerializers.err(thrown)
+  const several = thrown instanceof AggregateError ? { errors: thrown.errors.map(named) } : {}
+  return { type, message, stack, code, ...several }
+}
+
 export type { Logger }
