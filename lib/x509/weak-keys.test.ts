@@ -107,7 +107,8 @@ function infineonPrime(): bigint {
   for (;;) {
     let power = 1n
     for (let a = randomInt(1, 10_000); a > 0; a--) power = (power * 65537n) % m
-    const candidate = BigInt(randomInt(2 ** 47)) * 61n * m + power + ((1n << 1023n) / m) * m
+    // The two highest bits are set, so that the product of two has 2048.
+    const candidate = BigInt(randomInt(2 ** 45)) * 61n * m + power + ((3n << 1022n) / m) * m
     if (checkPrimeSync(candidate)) return candidate
   }
 }
