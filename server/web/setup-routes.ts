@@ -62,6 +62,14 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const model = await stepPage(install, step, options.suggestions[step.id] ?? {}, csrf, state)
     return reply.viewAsync(`/steps/${step.id}.eta`, model)
   }
+  /** Gone with the page that shows it; a HEAD shows nothing, so it takes nothing. */
+  const takeShowOnce = (request: FastifyRequest): ApplyResult['showOnce'] => {
+    if (request.method === 'HEAD') return undefined
+    const { csrf } = callerIn(request)
+    const once = showOnce.get(csrf) ?? install.takeShowOnce()
+    showOnce.delete(csrf)
+    return once
+  }
   const openStep = async (params: { readonly id: string }) => {
     const id = stepIds.find((known) => known === params.id)
     if (id === undefined) throw new AppError('not-found', `There is no step named ${params.id.slice(0, 40)}.`)
@@ -82,9 +90,7 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const { step, progress, open } = await openStep(request.params)
     if (answerFormOf(request) === 'json') return stepDocument(step)
     if (!open) return reply.redirect(`/setup/steps/${currentStep(progress).id}`, 303)
-    const { csrf } = callerIn(request)
-    const once = showOnce.get(csrf) ?? install.takeShowOnce()
-    showOnce.delete(csrf)
+    const once = takeShowOnce(request)
     return render(request, reply, step, once === undefined ? {} : { showOnce: once })
   })
 
@@ -136,7 +142,8 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const run = (watch?: Watcher) => install.submit(step.id, posted.answers, submitOptions(posted, form, watch))
     const settle = async (outcome: Outcome) => {
       if (!outcome.ok) return
-      if (outcome.result.showOnce !== undefined) showOnce.set(csrf, outcome.result.showOnce)
+      // JSON has it in the answer itself: kept for a page as well, it would be shown twice.
+      if (form !== 'json' && outcome.result.showOnce !== undefined) showOnce.set(csrf, outcome.result.showOnce)
       if (install.finishedAt() !== null) await options.finished()
     }
     const page = (outcome: Outcome & { ok: false }): PageState => ({
