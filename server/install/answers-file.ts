@@ -93,7 +93,8 @@ async function fileContent(file: string, from: string, at: string, secret: boole
   const path = isAbsolute(file) ? file : resolve(dirname(from), file)
   const text = secret ? await readPrivateFile(path) : await readFile(path, 'utf8').catch(() => null)
   if (text === null) throw new AppError('invalid-input', `${at}: the file ${path} is missing.`)
-  return text.trimEnd()
+  // An editor ends a file with a line end; a space before it may be part of a password.
+  return secret ? text.replace(/\r?\n$/, '') : text.trimEnd()
 }
 
 async function readableByOthers(path: string): Promise<boolean> {

@@ -67,7 +67,11 @@ export async function readAnswers(
       filled[field] = await ground.openSecret(step.id, field, stored)
   }
   const parsed = step.parse(filled)
-  if (!parsed.ok) return parsed
+  if (!parsed.ok) {
+    // A kept key without its certificate is refused: who empties the certificate gives up both.
+    const bare = step.parse(raw)
+    return bare.ok ? bare : parsed
+  }
   const { values } = parsed.submission
   const same = step.secretsBoundTo.every((name) => isDeepStrictEqual(values[name], stored.values[name]))
   return same ? parsed : step.parse(raw)

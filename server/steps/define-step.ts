@@ -103,7 +103,10 @@ function asked(
     if (condition !== undefined && !condition.is.includes(String(raw[condition.field] ?? ''))) return false
     return !(view.optional === true && value === '')
   })
-  return Object.fromEntries(kept.map(([name, value]) => [name, typeof value === 'string' ? value.trim() : value]))
+  // A secret is taken as it was typed: a space at its end belongs to it, and a changed PIN would cost a rejected login.
+  const read = (name: string, value: unknown) =>
+    typeof value === 'string' && views[name]?.secret !== true ? value.trim() : value
+  return Object.fromEntries(kept.map(([name, value]) => [name, read(name, value)]))
 }
 
 function filled(raw: Record<string, unknown>): Record<string, unknown> {

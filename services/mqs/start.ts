@@ -20,7 +20,8 @@ export async function startMqs({ config, app, database, log, metrics }: Service<
   const broker = openBroker({
     ...kafka,
     clientId: 'keyscaler-mqs',
-    password: kafka.passwordFile === undefined ? undefined : (await secretFrom(kafka.passwordFile)).trimEnd(),
+    password:
+      kafka.passwordFile === undefined ? undefined : (await secretFrom(kafka.passwordFile)).replace(/\r?\n$/, ''),
     ca: kafka.ca === undefined ? undefined : await readFile(kafka.ca, 'utf8')
   })
   const outbox = openOutbox(database)

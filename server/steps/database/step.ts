@@ -41,7 +41,8 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
   },
   checks: [databaseLadder],
   makesStale: ['kms', 'account', 'license', 'dae', 'mqs', 'cp'],
-  secretsBoundTo: ['dbHost', 'dbPort', 'dbUser'],
+  // TLS and its CA decide who could read it on the way.
+  secretsBoundTo: ['dbHost', 'dbPort', 'dbUser', 'dbTls', 'dbCa'],
   apply: applyDatabase,
   plan: ({ dbName, dbHost, dbPort }) => [
     dbName === undefined

@@ -66,7 +66,8 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
   },
   checks: [kafkaLadder],
   makesStale: ['dae', 'mqs'],
-  secretsBoundTo: ['brokers', 'username'],
+  // Protocol, mechanism and CA decide who could read it on the way.
+  secretsBoundTo: ['brokers', 'username', 'security', 'mechanism', 'ca'],
   apply: applyKafka,
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {
     const { deviceTopic, probeTopic } = topicsOf(topicPrefix)
