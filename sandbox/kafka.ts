@@ -55,7 +55,7 @@ export async function startApacheKafka(options: { dir: string; port: number; con
   if (!existsSync(join(data, 'meta.properties'))) {
     rmSync(data, { recursive: true, force: true })
     const clusterId = randomBytes(16).toString('base64url')
-    await run('java', [...java, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', config])
+    await run('java', [...java, 'kafka.tools.StorageTool', 'format', `--cluster-id=${clusterId}`, '-c', config])
   }
   const before = existsSync(logFile) ? statSync(logFile).size : 0
   const child = startChild({

@@ -6,11 +6,11 @@ import { type TestContext, test } from 'node:test'
 import { AppError, errorCodes } from '../lib/errors/app-error.ts'
 import { ckrTable } from '../lib/keystore/ckr.ts'
 import { openLog } from '../lib/log/log.ts'
+import { exitCodes } from '../lib/service/exit-codes.ts'
 import { problemOf } from '../lib/service/problems.ts'
 import { ending } from '../server/cli/console.ts'
 import { errorRows } from '../server/web/error-help.ts'
 import { wizardFrame } from '../server/web/wizard-app.ts'
-import { exitCodes } from '../services/catalog.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../docs/errors.md'), 'utf8')
 

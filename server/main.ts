@@ -27,6 +27,8 @@ export interface ServeOptions {
   readonly allowedHosts: readonly string[]
   readonly tls?: { readonly certificate: string; readonly key: string }
   readonly suggestions: SetupRoutesOptions['suggestions']
+  /** False: the status page only, no setup over HTTP (an answers file is being applied). */
+  readonly setup?: boolean
   readonly log: FastifyBaseLogger
   /** Lines for the console: the address, the code, the fingerprint. */
   readonly say: (line: string) => void
@@ -35,6 +37,8 @@ export interface ServeOptions {
 export interface Wizard {
   readonly url: string
   readonly install: Install
+  /** Settles when what runs already is taken up and what a kill interrupted is finished or reported. */
+  readonly takenUp: Promise<void>
   /** @param services true: stops them too (the process target's default on a clean stop) */
   readonly close: (services: boolean) => Promise<void>
 }
@@ -88,7 +92,9 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
     )
 
   await install.takeUnlock()
-  if (install.finishedAt() === null) {
+  if (options.setup === false) {
+    await showLocked()
+  } else if (install.finishedAt() === null) {
     const code = await access.newCode()
     await showSetup()
     say(`Setup wizard: ${url}`)
@@ -105,17 +111,17 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
     install
       .takeUnlock()
       .then(async (asked) => {
-        if (!asked) return
+        if (!asked || options.setup === false) return
         await showSetup()
         say(`Setup is open again: ${url}`)
       })
       .catch((err) => log.error({ err }, 'unlocking failed'))
   })
 
-  takeUp(install, log, say)
   return {
     url,
     install,
+    takenUp: takeUp(install, log, say),
     close: async (services) => {
       unlockWatch.close()
       server.closeAllConnections()
@@ -130,8 +136,8 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
 type FrameServerFactory = NonNullable<Parameters<typeof setupApp>[0]['serverFactory']>
 
 /** In the background, so that the page is there at once: services first, then the step that was interrupted. */
-function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) => void): void {
-  install.target
+function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) => void): Promise<void> {
+  return install.target
     .resume()
     .then(() => install.resume({ phase: (text) => log.info(text) }))
     .then((resumed) => {

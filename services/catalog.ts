@@ -146,11 +146,3 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     health
   }
 }
-
-/** Exit codes that mean something to the supervisor. */
-export const exitCodes = {
-  /** Configuration refused: not restarted. */
-  badConfig: 2,
-  /** The token rejected the PIN, or the guard refused to send it: latched, never restarted. */
-  pinRejected: 78
-} as const

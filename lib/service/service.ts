@@ -15,6 +15,7 @@ import { readPrivateFile } from '../config/private-file.ts'
 import { openPool } from '../database/pool.ts'
 import { AppError, messageOf } from '../errors/app-error.ts'
 import { openLog } from '../log/log.ts'
+import { exitCodes } from './exit-codes.ts'
 import { registerHealth } from './health.ts'
 import { watchLifeline } from './lifeline.ts'
 import { answerProblem, newRequestId } from './problems.ts'
@@ -63,8 +64,6 @@ export interface ServiceSpec<Config> {
 }
 
 const stopWithinMs = 10_000
-const exitBadConfig = 2
-const exitPinRejected = 78
 
 /** Runs until it is told to stop; sets the process's exit code. */
 export async function runService<Config extends ServiceConfig>(spec: ServiceSpec<Config>): Promise<void> {
@@ -77,7 +76,7 @@ export async function runService<Config extends ServiceConfig>(spec: ServiceSpec
     config = await readConfig(spec.config, values.config)
   } catch (thrown) {
     process.stderr.write(`${spec.name}: ${messageOf(thrown)}\n`)
-    process.exit(exitBadConfig)
+    process.exit(exitCodes.badConfig)
   }
   if (values['check-config']) {
     process.stdout.write(`${spec.name}: ${values.config} is valid.\n`)
@@ -165,6 +164,6 @@ export async function secretFrom(path: string): Promise<string> {
 
 function exitCodeOf(thrown: unknown): number {
   if (!(thrown instanceof AppError)) return 1
-  if (thrown.code === 'pin-rejected') return exitPinRejected
-  return thrown.code === 'invalid-input' ? exitBadConfig : 1
+  if (thrown.code === 'pin-rejected') return exitCodes.pinRejected
+  return thrown.code === 'invalid-input' ? exitCodes.badConfig : 1
 }

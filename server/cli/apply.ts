@@ -1,19 +1,20 @@
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
+import { writePrivateFile } from '../../lib/config/private-file.ts'
+import { openLog } from '../../lib/log/log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
 import { identityFiles } from '../deploy/service-identity.ts'
-import { processTarget } from '../deploy/targets/process.ts'
 import { readAnswersFile } from '../install/answers-file.ts'
 import { applyAnswers } from '../install/apply-answers.ts'
-import { openInstall } from '../install/install.ts'
-import { takeStateLock } from '../install/state-lock.ts'
 import { steps } from '../install/steps.ts'
-import { root } from '../web/product.ts'
+import { serve } from '../main.ts'
+import type { ApplyResult } from '../steps/step.ts'
 import { askedToEnd, ending, say } from './console.ts'
 
 interface ApplyFlags {
   readonly state: string
   readonly exit: boolean
+  readonly port: string
 }
 
 export function registerApply(program: Command, defaultState: string): void {
@@ -21,6 +22,7 @@ export function registerApply(program: Command, defaultState: string): void {
     .command('apply <answers>')
     .description('Installs from an answers file, then keeps the services running until SIGTERM.')
     .option('--state <folder>', 'where boot file, credentials, logs and run files are', defaultState)
+    .option('--port <number>', 'port of the status page on 127.0.0.1 (0: any free one)', '0')
     .option('--exit', 'end when all is applied; the services go on, a later serve adopts them', false)
     .action((answers: string, flags: ApplyFlags) => ending(() => runApply(answers, flags)))
 }
@@ -28,32 +30,47 @@ export function registerApply(program: Command, defaultState: string): void {
 async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const stateDir = resolve(flags.state)
   const file = await readAnswersFile(answersFile, steps)
-  const unlock = await takeStateLock(stateDir)
-  const target = processTarget({ stateDir, root })
-  const install = await openInstall({ stateDir, steps, target })
-  const end = async (services: boolean) => {
-    if (services) await target.stop()
-    await install.close()
-    unlock()
-  }
   const ended = Promise.race([askedToEnd(), new Promise<void>((gone) => watchLifeline(gone))])
+  const wizard = await serve({
+    stateDir,
+    host: '127.0.0.1',
+    port: Number(flags.port),
+    allowedHosts: [],
+    suggestions: {},
+    setup: false,
+    log: openLog('wizard', 'warn'),
+    say
+  })
+  const { install } = wizard
   try {
-    await target.resume()
+    await wizard.takenUp
     if (install.finishedAt() === null) {
       await applyAnswers(install, file, {
         begin: (_step, title) => say(`${title} …`),
         done: (step, ms) => say(`  ${step} done (${ms} ms)`),
+        showOnce: (step, values) => keepShownOnce(stateDir, step, values),
         watch: { phase: (text) => say(`  ${text}`) }
       })
     } else say('Installed already; nothing is changed.')
   } catch (thrown) {
-    await end(true)
+    await wizard.close(true)
     throw thrown
   }
-  const services = Object.fromEntries((await target.status()).map(({ name, address }) => [name, address]))
-  const result = { install: install.id, services, ca: identityFiles(stateDir, 'wizard').ca }
-  process.stdout.write(`${JSON.stringify(result)}\n`)
+  const services = Object.fromEntries((await install.target.status()).map(({ name, address }) => [name, address]))
+  const { ca } = identityFiles(stateDir, 'wizard')
+  process.stdout.write(`${JSON.stringify({ install: install.id, wizard: wizard.url, services, ca })}\n`)
   if (!flags.exit) await ended
-  await end(!flags.exit)
+  await wizard.close(!flags.exit)
   process.exit(0)
+}
+
+/** What the form would show once (the participant's secret): into a file that only we may read, never onto the console. */
+async function keepShownOnce(
+  stateDir: string,
+  step: string,
+  values: NonNullable<ApplyResult['showOnce']>
+): Promise<void> {
+  const path = join(stateDir, 'shown-once', `${step}.txt`)
+  await writePrivateFile(path, values.map(({ label, value }) => `${label}: ${value}\n`).join(''))
+  say(`  shown once: ${path} (take it away from there)`)
 }

@@ -1,6 +1,6 @@
 /** The unattended door: the answers file's steps, in order, through the same submitStep as the form's. */
 import { AppError } from '../../lib/errors/app-error.ts'
-import type { StepId } from '../steps/step.ts'
+import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { AnswersFile } from './answers-file.ts'
 import type { Install } from './install.ts'
 import type { Watcher } from './submit.ts'
@@ -8,6 +8,8 @@ import type { Watcher } from './submit.ts'
 export interface ApplyEvents {
   readonly begin: (step: StepId, title: string) => void
   readonly done: (step: StepId, ms: number) => void
+  /** What a form would show once after this step. */
+  readonly showOnce: (step: StepId, values: NonNullable<ApplyResult['showOnce']>) => Promise<void>
   readonly watch: Watcher
 }
 
@@ -22,6 +24,7 @@ export async function applyAnswers(install: Install, file: AnswersFile, events: 
       watch: events.watch
     })
     if (!outcome.ok) throw refusal(step.title, outcome)
+    if (outcome.result.showOnce !== undefined) await events.showOnce(step.id, outcome.result.showOnce)
     events.done(step.id, Math.round(performance.now() - started))
   }
 }

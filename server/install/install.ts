@@ -143,12 +143,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     store = mysqlStore(pool, boot)
   }
 
-  const apply = async (
-    step: StepId,
-    revision: number,
-    submission: Submission,
-    watch: Watcher
-  ): Promise<ApplyResult> => {
+  const apply: SubmitGround['apply'] = async (step, revision, submission, watch, appliedAt) => {
     const current = await answers()
     const context = applyContext(step, {
       install,
@@ -171,7 +166,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     const result = await submission.apply(context)
     const row = current.get(step)
     if (step === 'database' && row !== undefined) await moveToDatabase(row)
-    await store.markApplied(step, revision)
+    await store.markApplied(step, revision, appliedAt)
     if (step === steps.at(-1)?.id) await store.finish()
     return result
   }

@@ -23,7 +23,8 @@ export interface InstallStore {
   readonly answers: () => Promise<AnswersByStep>
   /** Saves the next revision, not applied yet. @throws AppError conflict when somebody saved in between */
   readonly save: (step: StepId, expected: number, next: NewAnswers) => Promise<number>
-  readonly markApplied: (step: StepId, revision: number) => Promise<void>
+  /** @param at when nothing but a secret changed: the time of the revision before, so that no later step goes stale */
+  readonly markApplied: (step: StepId, revision: number, at?: string) => Promise<void>
   readonly intend: (step: StepId, kind: EffectKind, name: string) => Promise<void>
   readonly done: (kind: EffectKind, name: string) => Promise<void>
   readonly finish: () => Promise<void>
@@ -48,11 +49,11 @@ export function bootStore(boot: BootFile): InstallStore {
       await boot.change((state) => ({ ...state, answers: { ...state.answers, [step]: row } }))
       return revision
     },
-    markApplied: (step) =>
+    markApplied: (step, _revision, at = new Date().toISOString()) =>
       boot.change((state) => {
         const row = state.answers[step]
         if (row === undefined) return state
-        return { ...state, answers: { ...state.answers, [step]: { ...row, appliedAt: new Date().toISOString() } } }
+        return { ...state, answers: { ...state.answers, [step]: { ...row, appliedAt: at } } }
       }),
     intend: (step, kind, name) =>
       boot.change((state) => ({
@@ -98,9 +99,9 @@ export function mysqlStore(pool: Pool, boot: BootFile): InstallStore {
       }
       return expected + 1
     },
-    markApplied: async (step, revision) => {
+    markApplied: async (step, revision, at) => {
       await pool.query('UPDATE answers SET applied_at = ? WHERE install_id = ? AND step = ? AND revision = ?', [
-        utcNow(),
+        utcNow(at === undefined ? new Date() : new Date(at)),
         install,
         step,
         revision

@@ -81,7 +81,7 @@ function answerErrorsInKind(app: FastifyInstance): void {
     detail: problem.detail,
     requestId,
     ...(problem.cure === undefined ? {} : { cure: problem.cure }),
-    back: { href: '/', text: 'Back to setup' }
+    back: { href: '/', text: 'Back to the start' }
   })
   app.setErrorHandler(async (error, request, reply) => {
     if (answerFormOf(request) !== 'html')

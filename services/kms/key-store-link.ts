@@ -123,7 +123,7 @@ class ReopeningLink implements KeyStoreLink {
     current = store
     this.#store = store
     this.#openedAt = performance.now()
-    this.#say(true, `open: ${store.token.label}, serial ${store.token.serial}`)
+    this.#say(true, 'open')
     this.#watch(store)
   }
 
@@ -191,7 +191,7 @@ class ReopeningLink implements KeyStoreLink {
 
 function unavailable(why: string, cause?: unknown): AppError {
   return new AppError('service-unavailable', `The key store is not available (${why}).`, {
-    cure: 'The KMS opens it again by itself; if this stays, run "keyscaler hsm check" on its host.',
+    cure: 'The KMS opens it again by itself; if this stays, run `vtl verify` on its host.',
     cause
   })
 }

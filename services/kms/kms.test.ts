@@ -32,7 +32,7 @@ const serial = () => `4${randomBytes(16).toString('hex').slice(1).toUpperCase()}
 test('it is ready, names its key store, and says so without a certificate', async () => {
   const health = await wizard.health()
   assert.equal(health.ready, true)
-  assert.match(health.detail, /keyStore: open: HSMoDnFIPS, serial \d{13}; database: answers/)
+  assert.match(health.detail, /keyStore: open; database: answers/)
   assert.equal((await call('GET', '/readyz')).status, 200)
   const metrics = await call('GET', '/metrics')
   assert.match(metrics.text, /keyscaler_kms_key_store_open 1/)

@@ -4,7 +4,8 @@
  */
 import { join } from 'node:path'
 import { AppError } from '../../../lib/errors/app-error.ts'
-import { exitCodes, type ServiceEntry } from '../../../services/catalog.ts'
+import { exitCodes } from '../../../lib/service/exit-codes.ts'
+import type { ServiceEntry } from '../../../services/catalog.ts'
 import type { ServiceState, ServiceStatus } from '../target.ts'
 import { readLivingRecord } from './pid-record.ts'
 import { askReadiness } from './readiness.ts'
