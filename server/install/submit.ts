@@ -50,7 +50,13 @@ export interface SubmitGround {
     actor: string
   ) => Promise<number>
   /** Applies and marks the revision done. */
-  readonly apply: (step: StepId, revision: number, submission: Submission, watch: Watcher) => Promise<ApplyResult>
+  readonly apply: (
+    step: StepId,
+    revision: number,
+    submission: Submission,
+    watch: Watcher,
+    appliedAt?: string
+  ) => Promise<ApplyResult>
 }
 
 /** Parses with kept secrets filled in for empty fields; a secret bound to a changed answer must be typed again. */
@@ -109,18 +115,16 @@ export async function submitStep(
   if (failed || (warned && !options.continueAnyway)) return { ok: false, fields: fieldMessages(findings), findings }
 
   const typedSecret = Object.keys(step.fields).some((name) => step.fields[name]?.secret && !isEmpty(raw[name]))
-  const unchanged =
-    stored?.appliedAt != null && !typedSecret && isDeepStrictEqual(stored.values, { ...submission.values })
-  if (
-    unchanged &&
-    stored !== undefined &&
-    progressOf(ground.steps, answers).find((row) => row.id === id)?.state === 'done'
-  ) {
-    return { ok: true, next: nextOf(ground, id), findings, result: {} }
-  }
+  // The last step has no answers: doing it again is what locks setup again after an unlock.
+  const isLast = id === ground.steps.at(-1)?.id
+  const isDone = progressOf(ground.steps, answers).some((row) => row.id === id && row.state === 'done')
+  const sameValues = isDone && !isLast && isDeepStrictEqual(stored?.values, { ...submission.values })
+  if (sameValues && !typedSecret) return { ok: true, next: nextOf(ground, id), findings, result: {} }
+  // A new password for the same thing: what was built on it stands.
+  const appliedAt = sameValues ? (stored?.appliedAt ?? undefined) : undefined
   try {
     const revision = await ground.save(id, stored?.revision ?? 0, submission, findings, options.actor)
-    const result = await ground.apply(id, revision, submission, watch)
+    const result = await ground.apply(id, revision, submission, watch, appliedAt)
     return { ok: true, next: nextOf(ground, id), findings, result }
   } catch (thrown) {
     return { ok: false, fields: {}, ...failedApply(step, findings, thrown) }
