@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { openBroker } from '../../lib/broker/broker.ts'
 import { startSandbox } from '../../sandbox/sandbox.ts'
 import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
@@ -41,7 +41,13 @@ async function until<T>(ask: () => Promise<T>, so: (answer: T) => boolean, withi
   }
 }
 
-describe('the MQS', { concurrency: 1 }, () => {
+// Both wait most of the time: side by side.
+describe('the MQS', { concurrency: true }, () => {
+  describe('in service', { concurrency: 1 }, inService)
+  describe('while its broker does not answer', { concurrency: 1 }, withoutBroker)
+})
+
+function inService(): void {
   let mqs: RunningService
   before(async () => {
     const broker = openBroker({ brokers: kafka.brokers, security: 'PLAINTEXT' })
@@ -148,15 +154,14 @@ describe('the MQS', { concurrency: 1 }, () => {
     assert.equal(await bad.ended, 2)
     for (const problem of [/kafka\.brokers/, /kafka\.security/, /nonsense/]) assert.match(bad.output(), problem)
   })
-})
+}
 
 // librdkafka's mock cluster can be frozen and thawed, which is quicker than a real broker's restart.
-describe('the MQS while its broker does not answer', { concurrency: 1 }, async () => {
-  const cluster = await startSandbox({ parts: ['kafka'], kafka: 'mock' })
-  const own = await newOutbox(mariadb)
-  after(() => cluster.stop())
-
+function withoutBroker(): void {
   test('events wait, readiness says so, and both end without a restart; it stops in time even then', async () => {
+    const cluster = await startSandbox({ parts: ['kafka'], kafka: 'mock' })
+    atEnd(cluster.stop)
+    const own = await newOutbox(mariadb)
     const base = await baseConfig(identity('mqs'), own.login)
     const mqs = await run('mqs', { ...(await configFor(cluster.kafka.brokers)), ...base })
     const [first] = await write(own.pool, [{ topic: deviceTopic, key: 'a' }])
@@ -196,4 +201,4 @@ describe('the MQS while its broker does not answer', { concurrency: 1 }, async (
     assert.ok(performance.now() - started < 9000)
     process.kill(cluster.kafka.child.pid, 'SIGCONT')
   })
-})
+}
