@@ -27,6 +27,8 @@ test('an administrator installs with Gemalto SafeNet, and a device gets its cert
   await watch.timed(() => openSetup(page, world))
 
   for (const id of stepIds.slice(0, -1)) {
+    // The participant's secret, on the page after the account was made and never again.
+    await expect(frame.shownOnce).toBeVisible({ visible: id === 'license' })
     await look(page, nameOf(id, 'clean'))
     await expectReflow(page, id)
     await leaveEmpty(page, id)
@@ -41,6 +43,7 @@ test('an administrator installs with Gemalto SafeNet, and a device gets its cert
     await look(page, nameOf(id, 'checked'))
     // From here as one who has all at hand: that is what is timed.
     await page.goto(`${world.wizard.url}/setup/steps/${id}`)
+    await expect(frame.shownOnce).toBeHidden()
     await watch.timed(async () => {
       await enter(entries)
       await goOn(page, id)
@@ -49,7 +52,7 @@ test('an administrator installs with Gemalto SafeNet, and a device gets its cert
   for (const id of stepIds.slice(0, -1)) {
     await page.goto(`${world.wizard.url}/setup/steps/${id}`)
     await expect(frame.progress.getByText('completed')).toHaveCount(9)
-    await look(page, nameOf(id, 'done'))
+    await expectAccessible(page, nameOf(id, 'done'))
   }
 
   await page.goto(`${world.wizard.url}/setup/steps/complete`)
