@@ -159,6 +159,12 @@ export const partitionRungs: readonly Rung<SeenKeyStore>[] = [
         field: 'password'
       },
       {
+        // The login that worked has set the counter back; who else tried is worth knowing all the same.
+        verdict: 'info',
+        when: (seen) => inSlot(seen)?.flags.userPinCountLow === true,
+        say: 'The partition had seen a wrong password since the last good one; this login has set its counter back.'
+      },
+      {
         verdict: 'pass',
         say: ({ facts }) => `${facts.knownFailures} of at most 10 failed logins known here; ${lockWords}.`
       }
