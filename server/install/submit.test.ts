@@ -44,8 +44,7 @@ function read(step: DefinedStep, kept: { values: object; secret: string }, now: 
     appliedAt: null
   }
   const openSecret = async () => (kept.secret === 'certificateKey' ? certificateKey : 'kept secret')
-  const ground = { openSecret } as Parameters<typeof readAnswers>[0]
-  return readAnswers(ground, step, { ...kept.values, ...now }, stored)
+  return readAnswers({ openSecret }, step, { ...kept.values, ...now }, stored)
 }
 
 test('an empty secret is the kept one as long as nothing is changed that decides who gets it', async () => {

@@ -61,7 +61,7 @@ export interface SubmitGround {
 
 /** Parses with kept secrets filled in for empty fields; a secret bound to a changed answer must be typed again. */
 export async function readAnswers(
-  ground: SubmitGround,
+  ground: Pick<SubmitGround, 'openSecret'>,
   step: DefinedStep,
   raw: Readonly<Record<string, unknown>>,
   stored: StoredAnswers | undefined
