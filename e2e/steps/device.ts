@@ -19,7 +19,7 @@ export async function verifyDevice(folder: string, dae: string, deviceName: stri
   await shell(
     folder,
     `curl --silent --show-error --fail --cacert service-ca.pem ${dae}/.well-known/est/cacerts |
-     openssl base64 -d | openssl pkcs7 -inform DER -print_certs -out cacerts.pem
+     openssl base64 -d -A | openssl pkcs7 -inform DER -print_certs -out cacerts.pem
      openssl verify -CAfile cacerts.pem ${deviceName}.crt`
   )
   return shell(folder, `openssl x509 -in ${deviceName}.crt -noout -subject -issuer`)

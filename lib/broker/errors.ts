@@ -13,7 +13,9 @@ const byType: Readonly<Record<string, ErrorCode>> = {
   INVALID_PARTITIONS: 'invalid-input',
   INVALID_TOPIC_EXCEPTION: 'invalid-input',
   POLICY_VIOLATION: 'invalid-input',
-  RECORD_TOO_LARGE: 'invalid-input',
+  INVALID_RECORD: 'invalid-input',
+  INVALID_TIMESTAMP: 'invalid-input',
+  RECORD_LIST_TOO_LARGE: 'invalid-input',
   MESSAGE_TOO_LARGE: 'invalid-input'
 }
 

@@ -54,7 +54,7 @@ async function applyPending(pool: Pool, folder: string, report: (file: string) =
     name,
     up: async () => {
       report(name)
-      await pool.query(sql.get(name) ?? '')
+      await pool.query(sql.get(name) ?? '').catch(ignoreWhatIsThere)
     }
   }))
   const umzug = new Umzug({
@@ -74,4 +74,15 @@ async function applyPending(pool: Pool, folder: string, report: (file: string) =
     }
   })
   return (await umzug.up()).map((done) => done.name)
+}
+
+/**
+ * MySQL has no ADD COLUMN IF NOT EXISTS. A file is one statement, which is made whole or not at all: when a kill came
+ * between it and its row in schema_migrations, "exists already" means that it is done.
+ */
+const madeAlready = new Set(['ER_DUP_FIELDNAME', 'ER_DUP_KEYNAME', 'ER_CANT_DROP_FIELD_OR_KEY'])
+
+function ignoreWhatIsThere(thrown: unknown): void {
+  if (thrown instanceof Error && 'code' in thrown && madeAlready.has(String(thrown.code))) return
+  throw thrown
 }

@@ -1,7 +1,7 @@
 /** The one way to MySQL: TLS rules, UTC, utf8mb4, and drivers' hazards closed (LOCAL INFILE, several statements). */
 import { isIP } from 'node:net'
 import mysql, { type Pool, type PoolConnection } from 'mysql2/promise'
-import { AppError, messageOf } from '../errors/app-error.ts'
+import { AppError } from '../errors/app-error.ts'
 
 export interface DatabaseConnection {
   readonly host: string
@@ -75,14 +75,34 @@ export function utcNow(at: Date = new Date()): string {
   return at.toISOString().slice(0, 23).replace('T', ' ')
 }
 
-const lostConnection = new Set(['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EPIPE', 'PROTOCOL_CONNECTION_LOST'])
+/** Of MySQL and MariaDB, what passes by itself, besides lost connections (which mysql2 marks `fatal`). */
+const passing = new Set([
+  'ER_CON_COUNT_ERROR',
+  'ER_DISK_FULL',
+  'ER_LOCK_DEADLOCK',
+  'ER_LOCK_WAIT_TIMEOUT',
+  'ER_OPTION_PREVENTS_STATEMENT',
+  'ER_RECORD_FILE_FULL',
+  'ER_SERVER_SHUTDOWN',
+  'ER_TOO_MANY_USER_CONNECTIONS',
+  'ER_UNKNOWN_COM_ERROR' // Galera: this node has no quorum
+])
+const unreachable = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EPIPE',
+  'ETIMEDOUT',
+  'PROTOCOL_CONNECTION_LOST'
+])
 
-/** Lost connections become database-unavailable; everything else stays what it was. */
+/** A database that cannot work now becomes database-unavailable; everything else stays what it was. */
 export function asDatabaseError(thrown: unknown): unknown {
-  if (thrown instanceof Error && 'code' in thrown && lostConnection.has(String(thrown.code))) {
-    return new AppError('database-unavailable', `The database cannot be reached (${messageOf(thrown)}).`, {
-      cause: thrown
-    })
-  }
-  return thrown
+  if (!(thrown instanceof Error) || thrown instanceof AppError) return thrown
+  const code = 'code' in thrown ? String(thrown.code) : ''
+  const lost = ('fatal' in thrown && thrown.fatal === true) || unreachable.has(code)
+  if (!lost && !passing.has(code)) return thrown
+  return new AppError('database-unavailable', 'The database is not available.', { cause: thrown })
 }

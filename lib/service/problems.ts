@@ -1,6 +1,7 @@
 /** RFC 9457 problem documents for services: one table from our closed codes to status and title. */
 import { randomUUID } from 'node:crypto'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { asDatabaseError } from '../database/pool.ts'
 import { AppError, type ErrorCode } from '../errors/app-error.ts'
 
 export interface ProblemRow {
@@ -40,7 +41,8 @@ export interface Problem {
 }
 
 /** What a caller may know of anything thrown; Fastify's own 4xx (body too large, malformed JSON) keep their status. */
-export function problemOf(thrown: unknown, requestId: string): Problem {
+export function problemOf(error: unknown, requestId: string): Problem {
+  const thrown = asDatabaseError(error)
   const instance = `urn:request:${requestId}`
   if (thrown instanceof AppError) {
     const row = problemTable[thrown.code]

@@ -70,10 +70,10 @@ function buildTbs(request: CertificateRequest, rules: ProfileRules, signer: Sign
   const issuer = request.issuer === undefined ? itself(request, subject, keyId) : readIssuer(request.issuer.certificate)
 
   refuseWrongIssuer(request, rules, issuer)
-  if (!signer.publicKey.equals(issuer.publicKey ?? publicKey)) {
+  if (!acceptedSpki(signer.publicKey).equals(acceptedSpki(issuer.publicKey ?? publicKey))) {
     throw new AppError('internal', 'The signing key is not the one that the issuing certificate names.')
   }
-  if (request.issuer !== undefined && (publicKey.equals(signer.publicKey) || subject.equals(issuer.name))) {
+  if (request.issuer !== undefined && (spki.equals(acceptedSpki(signer.publicKey)) || subject.equals(issuer.name))) {
     throw new AppError('invalid-input', "The request has the issuing CA's own key or name.")
   }
   if (!(request.notBefore <= request.notAfter)) {

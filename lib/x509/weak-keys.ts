@@ -46,7 +46,9 @@ export function refuseWeakKey(publicKey: KeyObject): void {
 }
 
 /**
- * The DER of the SubjectPublicKeyInfo of a key that refuseWeakKey accepts. @throws AppError invalid-input for any other
+ * The DER of the SubjectPublicKeyInfo of a key that refuseWeakKey accepts. Keys are compared by it: KeyObject.equals, for an
+ * RSA and an EC key, leaves an error in OpenSSL's queue that a later TLS read of this process trips over (Node 24.21).
+ * @throws AppError invalid-input for any other
  */
 export function acceptedSpki(publicKey: KeyObject): Buffer {
   const known = accepted.get(publicKey)

@@ -47,7 +47,7 @@ export class Device {
   }
 
   #certificates(base64: string, pem: string): void {
-    this.#run('openssl', ['base64', '-d', '-in', base64, '-out', `${base64}.der`])
+    this.#run('openssl', ['base64', '-d', '-A', '-in', base64, '-out', `${base64}.der`])
     this.#run('openssl', ['pkcs7', '-inform', 'DER', '-in', `${base64}.der`, '-print_certs', '-out', pem])
   }
 

@@ -26,6 +26,8 @@ const packages = [
   // Independent witnesses: OpenSC reads our tokens, strongSwan's pki enrols with our EST.
   { name: 'opensc', for: ['test'], programs: ['pkcs11-tool'] },
   { name: 'strongswan-pki', for: ['test'], programs: ['pki'] },
+  { name: 'libstrongswan-standard-plugins', for: ['test'], libraries: ['ipsec/plugins/libstrongswan-openssl.so'] },
+  { name: 'libstrongswan-extra-plugins', for: ['test'], libraries: ['ipsec/plugins/libstrongswan-curl.so'] },
   { name: 'default-jre-headless', for: ['kafka'], optional: true, test: () => javaVersion() >= oldestJava },
   { name: 'maven', for: ['kafka'], optional: true, programs: ['mvn'] }
 ]

@@ -11,6 +11,9 @@ import { serve } from '../main.ts'
 import type { ApplyResult } from '../steps/step.ts'
 import { askedToEnd, ending, say } from './console.ts'
 
+/** As a shell has it for an interrupted program. */
+const interrupted = 130
+
 interface ApplyFlags {
   readonly state: string
   readonly exit: boolean

@@ -12,7 +12,12 @@ const exitCodeOf: Partial<Record<ErrorCode, number>> = {
 }
 
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`)
+  process.stderr.write(`${printable(line)}\n`)
+}
+
+/** Control characters of a label or a peer's message would move the cursor or recolour the terminal: they are left out. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, '')
 }
 
 /** Runs a command's work; an error becomes a plain message, its cure, and the exit code. */

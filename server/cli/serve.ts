@@ -7,7 +7,7 @@ import { readAnswersFile, suggestionsFrom } from '../install/answers-file.ts'
 import { steps } from '../install/steps.ts'
 import { serve } from '../main.ts'
 import { isLoopback } from '../web/wizard-tls.ts'
-import { askedToEnd, ending, say } from './console.ts'
+import { askedToEnd, ending, printable, say } from './console.ts'
 
 interface ServeFlags {
   readonly state: string
@@ -52,7 +52,7 @@ async function runServe(flags: ServeFlags): Promise<void> {
     ...(certificate === undefined || key === undefined ? {} : { tls: { certificate, key } }),
     suggestions,
     log: openLog('wizard', flags.logLevel),
-    say: (line) => process.stdout.write(`${line}\n`)
+    say: (line) => process.stdout.write(`${printable(line)}\n`)
   })
   await Promise.race([askedToEnd(), new Promise<void>((ended) => watchLifeline(ended))])
   say('Stopping.')

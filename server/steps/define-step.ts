@@ -128,14 +128,16 @@ interface Issue {
 
 /** One message a field, by name; unknown fields are named too, form-level problems stand under `_`. */
 function messages(issues: readonly Issue[], views: Readonly<Record<string, FieldView>>): Record<string, string> {
-  const byField: Record<string, string> = {}
-  for (const issue of issues) {
-    if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys ?? []) byField[key] ??= `There is no field named ${key} in this step.`
-      continue
-    }
-    const name = issue.path.length === 0 ? '_' : String(issue.path[0])
-    byField[name] ??= views[name] === undefined && name !== '_' ? `${name}: ${issue.message}` : issue.message
+  // A map: a field may be called `constructor` or `__proto__`, and must be refused like any other that is unknown.
+  const byField = new Map<string, string>()
+  const note = (field: string, message: string) => {
+    if (!byField.has(field)) byField.set(field, message)
   }
-  return byField
+  for (const issue of issues) {
+    for (const key of issue.keys ?? []) note(key, `There is no field named ${key} in this step.`)
+    if (issue.code === 'unrecognized_keys') continue
+    const name = issue.path.length === 0 ? '_' : String(issue.path[0])
+    note(name, Object.hasOwn(views, name) || name === '_' ? issue.message : `${name}: ${issue.message}`)
+  }
+  return Object.fromEntries(byField)
 }

@@ -31,7 +31,7 @@ export function enrolment(daeAddress: string, deviceName: string): Enrolment {
     {
       id: 'enrol-unpack',
       what: 'Unpack the certificate:',
-      command: [`openssl base64 -d -in ${file('p7')} | openssl pkcs7 -inform DER -print_certs -out ${file('crt')}`]
+      command: [`openssl base64 -d -A -in ${file('p7')} | openssl pkcs7 -inform DER -print_certs -out ${file('crt')}`]
     }
   ]
   return { server, commands: commands.map((step) => ({ ...step, command: step.command.join(' \\\n  ') })) }

@@ -1,11 +1,9 @@
 /** Registrations and devices for the Control Panel and the wizard, by mutual TLS. */
-import type { FastifyError, FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
-import { answerProblem } from '../../lib/service/problems.ts'
 import { requireRole, roleOf } from '../../lib/service/roles.ts'
-import { asOutage } from './outages.ts'
 import { deviceNamePattern, type Registrations } from './registrations.ts'
 
 const newRegistration = z.strictObject({
@@ -23,16 +21,7 @@ export interface ApiParts {
   readonly registrations: Registrations
 }
 
-export function registerApi(app: FastifyInstance, parts: ApiParts): void {
-  app.register(async (api) => {
-    api.setErrorHandler<FastifyError>((error, request, reply) =>
-      answerProblem(asOutage(error) as FastifyError, request, reply)
-    )
-    addRoutes(api, parts)
-  })
-}
-
-function addRoutes(app: FastifyInstance, { database, tenant, registrations }: ApiParts): void {
+export function registerApi(app: FastifyInstance, { database, tenant, registrations }: ApiParts): void {
   // Before the body is read: a stranger is told nothing about it.
   const callers = { onRequest: requireRole('cp', 'wizard') }
 

@@ -1,9 +1,9 @@
 /** How EST answers: certificates as base64 of a certs-only PKCS#7, errors as a status and a line for people. */
 import type { X509Certificate } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { asDatabaseError } from '../../lib/database/pool.ts'
 import { problemOf } from '../../lib/service/problems.ts'
 import { certsOnly } from '../../lib/x509/certs-only.ts'
-import { asOutage } from './outages.ts'
 
 const realm = 'Basic realm="KeyScaler EST", charset="UTF-8"'
 
@@ -17,7 +17,7 @@ export function certificatesAnswer(reply: FastifyReply, type: string, certificat
  * is 503 with Retry-After. What is wrong on our side stays in the log: devices are strangers.
  */
 export function answerPlainly(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const known = asOutage(thrown)
+  const known = asDatabaseError(thrown)
   const { status, detail } = problemOf(known, request.id)
   reply.type('text/plain; charset=utf-8')
   if (status >= 500) {

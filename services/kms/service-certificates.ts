@@ -9,6 +9,7 @@ import { newSerial } from '../../lib/x509/serial.ts'
 import { serviceRoleUri } from '../../lib/x509/service-role.ts'
 import type { Signer } from '../../lib/x509/signing.ts'
 import { validity } from '../../lib/x509/validity.ts'
+import { acceptedSpki } from '../../lib/x509/weak-keys.ts'
 import type { KeyStoreLink } from './key-store-link.ts'
 import type { Measures } from './measures.ts'
 
@@ -66,7 +67,7 @@ async function caSigner(id: string, issuer: X509Certificate, link: KeyStoreLink,
   const { algorithm } = ref
   const { publicKey } = issuer
   const inToken = await link.use((store) => store.publicKey(ref))
-  if (!publicKey.equals(inToken)) {
+  if (!acceptedSpki(publicKey).equals(acceptedSpki(inToken))) {
     throw new AppError('conflict', `The service CA certificate is not that of the key ${id} in the key store.`)
   }
   return {

@@ -1,8 +1,6 @@
 /** For the wizard's proof that an event travels, and for the Control Panel's view of the relay; by mutual TLS. */
-import type { FastifyError, FastifyInstance } from 'fastify'
-import { asDatabaseError } from '../../lib/database/pool.ts'
+import type { FastifyInstance } from 'fastify'
 import { AppError } from '../../lib/errors/app-error.ts'
-import { answerProblem } from '../../lib/service/problems.ts'
 import { requireRole } from '../../lib/service/roles.ts'
 import type { Outbox } from './outbox.ts'
 import type { Relay } from './relay.ts'
@@ -13,16 +11,7 @@ export interface ApiParts {
   readonly probeTopic: string
 }
 
-export function registerApi(app: FastifyInstance, parts: ApiParts): void {
-  app.register(async (api) => {
-    api.setErrorHandler<FastifyError>((error, request, reply) =>
-      answerProblem(asDatabaseError(error) as FastifyError, request, reply)
-    )
-    addRoutes(api, parts)
-  })
-}
-
-function addRoutes(app: FastifyInstance, { outbox, relay, probeTopic }: ApiParts): void {
+export function registerApi(app: FastifyInstance, { outbox, relay, probeTopic }: ApiParts): void {
   app.post('/api/v1/probe-events', { onRequest: requireRole('wizard') }, async (_request, reply) => {
     const eventId = await outbox.writeProbe(probeTopic)
     relay.nudge()

@@ -89,7 +89,7 @@ function enrolCommand(dae: string, ca: string): string {
     `curl --cacert ${ca} --user device-1 \\`,
     '  -H "Content-Type: application/pkcs10" --data-binary @device-1.p10 \\',
     `  ${dae}/.well-known/est/simpleenroll |`,
-    '  openssl base64 -d | openssl pkcs7 -inform DER -print_certs -out device-1.crt'
+    '  openssl base64 -d -A | openssl pkcs7 -inform DER -print_certs -out device-1.crt'
   ].join('\n')
 }
 

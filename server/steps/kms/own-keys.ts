@@ -8,6 +8,7 @@ import { newSerial } from '../../../lib/x509/serial.ts'
 import { serviceRoleUri } from '../../../lib/x509/service-role.ts'
 import type { Signer } from '../../../lib/x509/signing.ts'
 import { validity } from '../../../lib/x509/validity.ts'
+import { acceptedSpki } from '../../../lib/x509/weak-keys.ts'
 import type { Issue } from '../../deploy/service-identity.ts'
 import { activateKey, intendKey, keepCertificate, type OwnPurpose } from './key-rows.ts'
 
@@ -63,7 +64,7 @@ export async function ensureServiceCa(database: Pool, store: OpenKeyStore, insta
   const { certificate: stored } = await intendKey(database, 'service-ca', wanted['service-ca'])
   if (stored !== null) {
     const certificate = new X509Certificate(stored)
-    if (certificate.publicKey.equals(publicKey)) return { key, certificate, signer }
+    if (acceptedSpki(certificate.publicKey).equals(acceptedSpki(publicKey))) return { key, certificate, signer }
   }
   const subject = [{ type: 'CN', value: `KeyScaler Service CA ${install.slice(0, 8)}` }]
   const request = { profile: 'service-ca', subject, publicKey, serial: newSerial(), ...validity(caDays) } as const
