@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -44,6 +44,16 @@ test('a session outlives a restart, is kept as a hash only, and is of one kind',
   assert.equal(restarted.holds(token, 'browser'), true)
   assert.equal(restarted.holds(token, 'script'), false)
   assert.equal(restarted.holds('guess', 'browser'), false)
+})
+
+test('a code that is older than a day is void', async () => {
+  const access = await openAccess(freshState())
+  const code = await access.newCode()
+  const made = (hours: number) => new Date(Date.now() - hours * 3_600_000)
+  utimesSync(access.codeFile, made(25), made(25))
+  assert.equal(await access.claim(code, 'browser'), null)
+  utimesSync(access.codeFile, made(23), made(23))
+  assert.ok(await access.claim(code, 'browser'))
 })
 
 test('closing ends every session and voids the code', async () => {

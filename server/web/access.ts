@@ -1,22 +1,24 @@
 /**
  * Who may run setup: the holder of the one-time code, once. The code (128 bits) is printed on the console and stands in a
- * 0600 file; it is exchanged for a browser session or a script's bearer token, and is gone with that. Only SHA-256
- * hashes of sessions are kept, in the state folder, so that a restarted wizard still knows its browser.
+ * 0600 file; it is exchanged for a browser session or a script's bearer token, and is gone with that, or after a day. Only
+ * SHA-256 hashes of sessions are kept, in the state folder, so that a restarted wizard still knows its browser.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 
 const sessionHours = 12
+/** A code that nobody has used by then lies about in a log or a terminal; `keyscaler code` makes another. */
+const codeHours = 24
 const kept = z.array(z.strictObject({ hash: z.string(), kind: z.enum(['browser', 'script']), until: z.number() }))
 
 export interface Access {
   readonly codeFile: string
   /** Makes a fresh code; an older one is void. */
   readonly newCode: () => Promise<string>
-  /** Exchanges the code, once, for a session token; null when it is not the code. */
+  /** Exchanges the code, once and within a day, for a session token; null when it is not the code. */
   readonly claim: (code: string, kind: 'browser' | 'script') => Promise<string | null>
   readonly holds: (token: string | undefined, kind: 'browser' | 'script') => boolean
   /** Ends every session and voids the code: setup is finished. */
@@ -34,6 +36,7 @@ export async function openAccess(stateDir: string): Promise<Access> {
   const claim = async (code: string, kind: 'browser' | 'script') => {
     const expected = await readPrivateFile(codeFile)
     if (expected === null || !sameText(plainCode(code), plainCode(expected))) return null
+    if (Date.now() - (await stat(codeFile)).mtimeMs > codeHours * 3_600_000) return null
     await rm(codeFile, { force: true })
     const token = randomBytes(32).toString('base64url')
     const now = Date.now()

@@ -31,7 +31,10 @@ export async function codeRoutes(
     const code = body.success ? body.data.code.trim() : ''
     if (code === '') return reply.code(422).viewAsync('/code.eta', page('You must provide a value for Setup code.'))
     const session = await access.claim(code, 'browser')
-    if (session === null) return reply.code(422).viewAsync('/code.eta', page(`${wrong} It works once; see below.`))
+    if (session === null)
+      return reply
+        .code(422)
+        .viewAsync('/code.eta', page(`${wrong} It works once, within a day; "keyscaler code" makes another.`))
     const cookie = sessionCookie(tls)
     return reply.setCookie(cookie.name, session, cookie.options).redirect('/setup', 303)
   })
@@ -42,7 +45,7 @@ export async function codeRoutes(
     const token = await access.claim(body.data.code, 'script')
     if (token === null) {
       throw new AppError('unauthenticated', wrong, {
-        cure: `It works once. A new one: keyscaler code, then ${access.codeFile}.`
+        cure: `It works once, within a day. A new one: keyscaler code, then ${access.codeFile}.`
       })
     }
     return reply.code(201).send({ token })
