@@ -98,10 +98,11 @@ function valuesFor(
   )
 }
 
+/** What a field can hold; a script may have sent anything, nested as deep as it likes. */
 function asText(value: unknown): string {
-  if (value === undefined || value === null || value === false) return ''
   if (value === true) return 'on'
-  return Array.isArray(value) ? value.join('\n') : String(value)
+  if (Array.isArray(value)) return value.filter((one) => typeof one === 'string').join('\n')
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
 }
 
 function fieldModel(
