@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import type { Install } from '../install/install.ts'
-import { neverStore } from './guard.ts'
+import { neverStore, sessionCookie } from './guard.ts'
 import { answerFormOf } from './negotiation.ts'
 import { completeModel } from './panels.ts'
 import { product } from './product.ts'
@@ -13,11 +13,17 @@ import { isLoopback } from './wizard-tls.ts'
 
 export interface StatusRoutesOptions {
   readonly install: Install
+  readonly tls: boolean
 }
 
-export async function statusRoutes(app: FastifyInstance, { install }: StatusRoutesOptions): Promise<void> {
+export async function statusRoutes(app: FastifyInstance, { install, tls }: StatusRoutesOptions): Promise<void> {
   app.addHook('onRequest', neverStore)
+  const cookie = sessionCookie(tls)
   app.get('/', async (request, reply) => {
+    // The browser that has finished setup: nothing of it stays there for "back" to show.
+    if (request.cookies[cookie.name] !== undefined) {
+      reply.clearCookie(cookie.name, cookie.options).header('clear-site-data', '"cache"')
+    }
     const complete = await completeModel(install)
     const { controlPanel, verdict } = complete
     const here = isLoopback(request.ip.replace(/^::ffff:/, ''))
