@@ -70,6 +70,20 @@ export async function withTransaction<T>(pool: Pool, work: (connection: PoolConn
   }
 }
 
+/**
+ * Does again what InnoDB rolled back to end a deadlock (1213): at most twice, at once, since the other side is done by then.
+ * @param work a whole transaction, or one statement
+ */
+export async function retryDeadlock<T>(work: () => Promise<T>, more = 2): Promise<T> {
+  try {
+    return await work()
+  } catch (thrown) {
+    const deadlock = thrown instanceof Error && 'code' in thrown && thrown.code === 'ER_LOCK_DEADLOCK'
+    if (!deadlock || more === 0) throw thrown
+    return retryDeadlock(work, more - 1)
+  }
+}
+
 /** Now, for DATETIME(3) columns (UTC). */
 export function utcNow(at: Date = new Date()): string {
   return at.toISOString().slice(0, 23).replace('T', ' ')

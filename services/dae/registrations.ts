@@ -1,7 +1,7 @@
 /** A registration is the right of one device to enrol once, with a one-time secret of which only a SHA-256 is kept. */
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
 import type { Pool, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
-import { utcNow } from '../../lib/database/pool.ts'
+import { retryDeadlock, utcNow } from '../../lib/database/pool.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { refuseWithoutPlace } from './licensed-places.ts'
 
@@ -50,7 +50,7 @@ export function openRegistrations(database: Pool, tenant: string): Registrations
         usedAt: null
       }
       await refuseWithoutPlace(database, tenant, deviceName)
-      await write(database, tenant, row, hashOf(secret))
+      await retryDeadlock(() => write(database, tenant, row, hashOf(secret)))
       try {
         await refuseWithoutPlace(database, tenant, deviceName)
       } catch (thrown) {
