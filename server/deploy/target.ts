@@ -32,6 +32,6 @@ export interface DeployTarget {
   readonly status: () => Promise<readonly ServiceStatus[]>
   /** Takes up supervision of what an earlier wizard left running, and starts what should run and does not. */
   readonly resume: () => Promise<void>
-  /** Stops all, each within 10 s. */
+  /** Stops all, each within 10 s, for good: a deployment under way fails, and this target starts nothing any more. */
   readonly stop: () => Promise<void>
 }

@@ -21,6 +21,7 @@ export interface Supervisor {
   readonly deploy: (config: unknown, report: (phase: string) => void) => Promise<ServiceStatus>
   /** Adopts what runs, starts what should. Never throws for a service that does not come up: its status says so. */
   readonly resume: () => Promise<void>
+  /** For good: a deployment under way is cut short, and nothing is started from then on. */
   readonly stop: () => Promise<void>
   /** null: never deployed. */
   readonly status: () => Promise<ServiceStatus | null>
@@ -43,13 +44,15 @@ const settledMs = 10_000
 export function superviseService(entry: ServiceEntry, { stateDir, root, lifelineFd }: Surroundings): Supervisor {
   const run = runFolder(stateDir, entry.name)
   let state: ServiceState = 'stopped'
-  let detail = ''
+  let detail = 'not looked at yet'
   let since = new Date().toISOString()
   let current: RunningProcess | null = null
   let restarts = 0
   let crashes = 0
   let logFrom = 0
   let backOff: NodeJS.Timeout | undefined
+  /** Stopped for good: whatever still waits for its turn starts nothing. */
+  let over = false
   let queue: Promise<unknown> = Promise.resolve()
 
   /** deploy, resume, restart and stop of one service never overlap. */
@@ -88,6 +91,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     logFrom = await sizeOf(run.log)
     become('starting', 'starting')
     current = await launch({ program: join(root, entry.program), run, configHash: hash, lifelineFd })
+    if (over) void end(current.record)
     return current
   }
 
@@ -121,7 +125,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   }
 
   const restart = async () => {
-    if (state !== 'backing-off') return
+    if (over || state !== 'backing-off') return
     const config = await readDeployedConfig(run)
     restarts += 1
     const running = await start(await configHash(config, stateDir))
@@ -162,6 +166,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   }
 
   const deploy = async (raw: unknown, report: (phase: string) => void): Promise<ServiceStatus> => {
+    if (over) throw new AppError('conflict', `${entry.title} is not started: keyscaler is being stopped.`)
     const parsed = entry.config.safeParse(raw)
     if (!parsed.success) {
       const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
@@ -188,6 +193,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   }
 
   const resume = async () => {
+    if (over) return
     const config = await readDeployedConfig(run)
     if (config === null || current !== null) return
     const hash = await configHash(config, stateDir)
@@ -227,7 +233,12 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   return {
     deploy: (config, report) => inTurn(() => deploy(config, report)),
     resume: () => inTurn(resume),
-    stop: () => inTurn(() => halt('stopped')),
+    stop: () => {
+      over = true
+      // A start that is being waited for is cut short: it may have minutes left.
+      if (state === 'starting' && current !== null) void end(current.record)
+      return inTurn(() => halt('stopped'))
+    },
     status,
     tend: () => rotateLog(run.log)
   }

@@ -250,6 +250,38 @@ test('stop ends services in reverse order, the deaf one by SIGKILL', async (cont
   assert.ok(isGone(kms.pid ?? 0))
 })
 
+test('stop cuts a deployment short that is still waiting, and nothing is started after it', async (context) => {
+  const { world, target } = await begin(context, 60_000)
+  const configs = { kms: await world.configOf('kms'), dae: await world.configOf('dae') }
+  await world.setMood('kms', 'unready')
+  const waiting = Promise.withResolvers<void>()
+  const deploying = failureOf(
+    target.deploy({ name: 'kms', config: configs.kms }, (phase) => {
+      if (phase.endsWith('waiting until it is ready')) waiting.resolve()
+    })
+  )
+  await waiting.promise
+  await target.stop()
+  assert.equal((await deploying).code, 'deploy-failed')
+  assert.equal((await failureOf(target.deploy({ name: 'dae', config: configs.dae }, silent))).code, 'conflict')
+  assert.deepEqual(await pidsServing(join(world.stateDir, 'run/kms/config.json')), [])
+  assert.equal((await world.starts('dae')).length, 0)
+})
+
+test('stop while services are being taken up leaves none behind', async (context) => {
+  const { world, target } = await begin(context)
+  for (const name of ['kms', 'dae'] as const) await target.deploy({ name, config: await world.configOf(name) }, silent)
+  await target.stop()
+  const next = open(world)
+  const resuming = next.resume()
+  await until('the KMS is started', async () => (await world.starts('kms')).length === 2)
+  await next.stop()
+  await resuming
+  for (const name of ['kms', 'dae']) {
+    assert.deepEqual(await pidsServing(join(world.stateDir, `run/${name}/config.json`)), [], name)
+  }
+})
+
 test('services end when the lifeline closes', async (context) => {
   const { world } = await begin(context)
   const server = createServer()
