@@ -47,7 +47,10 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
   const { stateDir, log, say } = options
   const unlock = await takeStateLock(stateDir)
   const target = processTarget({ stateDir, root })
-  const install = await openInstall({ stateDir, steps, target })
+  const install = await openInstall({ stateDir, steps, target }).catch((thrown) => {
+    unlock()
+    throw thrown
+  })
   const access = await openAccess(stateDir)
   const tls = await wizardTls(options, stateDir)
 

@@ -45,16 +45,24 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     say
   })
   const { install } = wizard
-  try {
+  const work = async () => {
     await wizard.takenUp
-    if (install.finishedAt() === null) {
-      await applyAnswers(install, file, {
-        begin: (_step, title) => say(`${title} …`),
-        done: (step, ms) => say(`  ${step} done (${ms} ms)`),
-        showOnce: (step, values) => keepShownOnce(stateDir, step, values),
-        watch: { phase: (text) => say(`  ${text}`) }
-      })
-    } else say('Installed already; nothing is changed.')
+    if (install.finishedAt() !== null) return say('Installed already; nothing is changed.')
+    await applyAnswers(install, file, {
+      begin: (_step, title) => say(`${title} …`),
+      done: (step, ms) => say(`  ${step} done (${ms} ms)`),
+      showOnce: (step, values) => keepShownOnce(stateDir, step, values),
+      watch: { phase: (text) => say(`  ${text}`) }
+    })
+  }
+  const working = work().then(() => 'applied' as const)
+  try {
+    if ((await Promise.race([working, ended])) !== 'applied') {
+      working.catch(() => {}) // What is cut off here is finished by the next run.
+      say('Stopping before all is applied. Run this again: it goes on from where it stopped.')
+      await wizard.close(true)
+      process.exit(interrupted)
+    }
   } catch (thrown) {
     await wizard.close(true)
     throw thrown
