@@ -1,0 +1,177 @@
+/** "Kill -9 during any step's deployment, then start again: it finishes, with one master key, one CA, no orphan process." */
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { setLunaFaults } from '../sandbox/luna/state.ts'
+import { type StepId, stepIds } from './steps/step.ts'
+import type { Keyscaler } from './testing/keyscaler.ts'
+import { openScript, type Script } from './testing/script.ts'
+import { programsOf, recordedPids, whatStands, wholeInstall } from './testing/witness.ts'
+import { type InstallWorld, openInstallWorld } from './testing/world.ts'
+
+/** When to kill: a phase that is told, or something that is there to be seen. */
+type Sight = (world: InstallWorld) => Promise<boolean> | boolean
+type Moment = RegExp | Sight
+
+const row =
+  (table: string, condition: string): Sight =>
+  async ({ query }) =>
+    // Before there is such a table there is no such row.
+    (await query(`SELECT 1 FROM {db}.${table} WHERE ${condition}`).catch(() => [])).length > 0
+const file =
+  (path: string, holds = ''): Sight =>
+  ({ stateDir }) =>
+    existsSync(join(stateDir, path)) && readFileSync(join(stateDir, path), 'utf8').includes(holds)
+
+describe('kill -9 while steps are deployed', { concurrency: true, timeout: 110_000 }, () => {
+  describe('keyscaler serve, answered by a script', { concurrency: 1 }, byScript)
+  describe('keyscaler apply, run again', { concurrency: 1 }, byAnswersFile)
+})
+
+function byScript(): void {
+  /** The first moment is met while the step is posted, the others while a started wizard takes it up again. */
+  const moments: Partial<Record<StepId, readonly Moment[]>> = {
+    database: [/Creating tables: 0003/, /Creating database user .*_mqs/, file('boot.json', '"databaseReady": true')],
+    kms: [
+      row('kms_keys', "purpose = 'master' AND state = 'intent'"),
+      /Certificates of KMS/,
+      file('run/kms/pid.json'),
+      /a round trip/
+    ],
+    account: [
+      row('ledger', "kind = 'key' AND name = 'tenant/acme' AND state = 'intent'"),
+      row('participants', "tenant = 'acme'")
+    ],
+    kafka: [/Creating topic .*\.devices/, /Creating topic .*\.probe/],
+    dae: [row('kms_keys', "purpose = 'tenant-ca' AND state = 'intent'"), file('run/dae/pid.json')],
+    mqs: [/starting/, /a probe event/],
+    cp: [/waiting until it is ready/, /the login of the first administrator/]
+  }
+  let world: InstallWorld
+  let script: Script
+  let wizard: Keyscaler
+  before(async () => {
+    world = await openInstallWorld()
+    wizard = world.serve()
+    await wizard.said(/^Setup code:/)
+    script = await openScript(world)
+  })
+  after(() => world.close())
+
+  for (const id of stepIds) {
+    const [first, ...others] = moments[id] ?? []
+    if (first === undefined) {
+      test(`${id}: nothing is deployed`, async () => assert.equal(await script.post(id), 'done'))
+      continue
+    }
+    test(`${id}: killed ${others.length + 1} times, and finished by the wizard that is started then`, async (t) => {
+      const slow = id === 'kms' || id === 'account' || id === 'dae'
+      if (slow) await slowKeys(world, true)
+      const unfinished = [await killedWhilePosting(id, first)]
+      if (slow) await slowKeys(world, false)
+      for (const moment of others) unfinished.push(await killedWhileResuming(id, moment))
+      assert.equal(unfinished[0], true, 'the step was cut off')
+      t.diagnostic(`${unfinished.filter(Boolean).length} of ${unfinished.length} kills left it unfinished`)
+      wizard = world.serve()
+      const said = await Promise.race([wizard.said(/interrupted step/), script.untilDone(id)])
+      assert.doesNotMatch(said ?? '', /could not be finished/)
+      await script.untilDone(id)
+    })
+  }
+
+  test('at the end there is one of each, and nobody else runs', async () => {
+    assert.deepEqual(await whatStands(world), wholeInstall)
+  })
+
+  test('killed after the last step and started again, it adopts what runs', async () => {
+    const before = recordedPids(world)
+    await wizard.kill()
+    wizard = world.serve()
+    await wizard.said(/finished and locked/)
+    while (!(await allReady())) await pause(20)
+    assert.deepEqual(recordedPids(world), before)
+    assert.deepEqual(await whatStands(world), wholeInstall)
+  })
+
+  test('SIGTERM to the wizard ends it and all that it deployed', async () => {
+    assert.equal((await wizard.stop()).code, 0)
+    assert.deepEqual(world.processes(), [])
+  })
+
+  async function allReady(): Promise<boolean> {
+    const answer = await fetch(world.url, { headers: { accept: 'application/json' } })
+    const { verdict } = (await answer.json()) as { verdict: { ok: boolean } }
+    return verdict.ok
+  }
+
+  /** @returns whether the step was left unfinished */
+  async function killedWhilePosting(id: StepId, moment: Moment): Promise<boolean> {
+    const told = (text: string) => {
+      if (moment instanceof RegExp && moment.test(text)) void wizard.kill()
+    }
+    const posting = script.post(id, told)
+    if (!(moment instanceof RegExp)) await wizard.killedWhen(() => moment(world))
+    return (await posting) === 'cut'
+  }
+
+  async function killedWhileResuming(id: StepId, moment: Moment): Promise<boolean> {
+    wizard = world.serve()
+    if (moment instanceof RegExp) await Promise.race([wizard.killedWhenItSays(moment), script.untilDone(id)])
+    else await wizard.killedWhen(() => moment(world))
+    await wizard.kill()
+    return (await unfinishedSteps()).includes(id)
+  }
+
+  async function unfinishedSteps(): Promise<readonly unknown[]> {
+    const rows = await world
+      .query('SELECT step FROM {db}.answers WHERE applied_at IS NULL')
+      .catch(() => [{ step: 'database' }])
+    // Until the boot file says that the database is ready, its step is not done, whatever stands in there.
+    return rows.length > 0 || file('boot.json', '"databaseReady": true')(world)
+      ? rows.map(({ step }) => step)
+      : ['database']
+  }
+}
+
+/** An HSM takes its time: a kill that is to fall into the making of a key does. */
+async function slowKeys({ luna }: InstallWorld, slow: boolean): Promise<void> {
+  await setLunaFaults(luna.confPath, slow ? 'C_GenerateKey=lat:200000; C_GenerateKeyPair=lat:200000' : '')
+}
+
+function byAnswersFile(): void {
+  const moments: readonly (readonly [what: string, moment: Moment])[] = [
+    ['tables are made', /Creating tables: 0007/],
+    ['the CA key is made', row('kms_keys', "purpose = 'service-ca' AND state = 'intent'")],
+    ['the KMS is launched', file('run/kms/pid.json')],
+    ['the DAE becomes ready', /Device Authority Engine: waiting/],
+    ['the Control Panel is launched', file('run/cp/pid.json')]
+  ]
+  let world: InstallWorld
+  let answers: string
+  before(async () => {
+    world = await openInstallWorld()
+    answers = world.answersFile()
+  })
+  after(() => world.close())
+
+  for (const [what, moment] of moments) {
+    test(`killed when ${what}`, async () => {
+      await slowKeys(world, what === 'the CA key is made')
+      const apply = world.apply(answers)
+      if (moment instanceof RegExp) await apply.killedWhenItSays(moment)
+      else await apply.killedWhen(() => moment(world))
+      await slowKeys(world, false)
+    })
+  }
+
+  test('run once more it comes to the end: one of each, and nobody else runs', async () => {
+    const apply = world.apply(answers)
+    const result = JSON.parse(await apply.said(/^\{/))
+    assert.deepEqual(Object.keys(result.services), ['kms', 'dae', 'mqs', 'cp'])
+    assert.deepEqual(await whatStands(world), wholeInstall)
+    assert.equal((await apply.stop()).code, 0)
+    assert.deepEqual(programsOf(world), [])
+  })
+}
