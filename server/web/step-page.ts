@@ -50,7 +50,9 @@ export async function stepPage(
       ...(previous === undefined ? {} : { back: `/setup/steps/${previous.id}` })
     },
     sections: sectionsOf(
-      Object.entries(step.fields).map(([name, view]) => fieldModel(name, view, values[name], stored, errors[name]))
+      Object.entries(step.fields).map(([name, view]) =>
+        fieldModel(name, view, values[name], step.keepsSecretsAsTyped ? stored : undefined, errors[name])
+      )
     ),
     errors: summary(errors, findings, step),
     findings,

@@ -89,6 +89,8 @@ async function makeOrAdopt(store: OpenKeyStore, key: RingKey): Promise<Buffer | 
   if (found !== null && found.algorithm !== key.algorithm) {
     throw new AppError('conflict', `The key ${key.id} in the key store is ${found.algorithm}, not ${key.algorithm}.`)
   }
+  // A kill inside C_GenerateKeyPair leaves a public half behind: nothing was ever done with a key that is only intended.
+  if (found === null) await store.destroyKey(key.id)
   const ref = found ?? (await store.createKey({ id: key.id, algorithm: key.algorithm, label: key.label }))
   // A CA key is proved by its own certificate: it signs nothing but what the profile engine builds.
   if (ref.algorithm !== 'AES-256') return (await store.publicKey(ref)).export({ type: 'spki', format: 'der' })

@@ -68,7 +68,9 @@ export async function installResult(
     enrolCommand: enrolCommand(address('dae'), ca),
     controlPanel: address('cp'),
     stillToDo: [
-      'Back up the partition of the HSM: without it, what the master key protects is lost with the HSM.',
+      record?.profile === 'nss'
+        ? `Back up the key store's folder: without it, what the master key protects is lost.`
+        : 'Back up the partition of the HSM: without it, what the master key protects is lost with the HSM.',
       'Back up the database and the state folder.',
       `Open the firewall for devices and administrators: TCP ${portsOf(statuses)}.`,
       'Deploy the DDKG packages (proprietary, not included).'

@@ -45,9 +45,9 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
   secretsBoundTo: ['dbHost', 'dbPort', 'dbUser', 'dbTls', 'dbCa'],
   apply: applyDatabase,
   plan: ({ dbName, dbHost, dbPort }) => [
-    dbName === undefined
+    dbName === undefined || dbHost === undefined
       ? 'Creates the database where it does not exist, and its tables'
-      : `Creates database ${dbName} on ${dbHost}:${dbPort} where it does not exist, and its tables`,
+      : `Creates database ${dbName} on ${dbHost}:${dbPort ?? 3306} where it does not exist, and its tables`,
     'Creates a database user for each of KMS, DAE, MQS and CP, with the rights that it needs and no more',
     'Moves what was answered so far into the database'
   ]

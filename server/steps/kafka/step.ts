@@ -71,7 +71,8 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
   apply: applyKafka,
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {
     const { deviceTopic, probeTopic } = topicsOf(topicPrefix)
-    const size = partitions === undefined ? '' : ` (${partitions} partitions, replication factor ${replication})`
+    const parts = partitions === 1 ? '1 partition' : `${partitions} partitions`
+    const size = partitions === undefined ? '' : ` (${parts}, replication factor ${replication ?? 1})`
     return [`Creates topics ${deviceTopic} and ${probeTopic} where they do not exist${size}`]
   }
 })

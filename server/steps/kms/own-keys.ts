@@ -33,6 +33,8 @@ export async function ensureKey(database: Pool, store: OpenKeyStore, purpose: Ow
     })
   }
   const { id, algorithm, label } = row
+  // A kill inside C_GenerateKeyPair leaves a public half behind: nothing was ever done with a key that is only intended.
+  if (found === null) await store.destroyKey(id)
   const ref = found ?? (await store.createKey({ id, algorithm, label }))
   if (ref.algorithm !== algorithm) {
     throw new AppError('conflict', `The key ${id} in ${store.token.label} is ${ref.algorithm}, not ${algorithm}.`)

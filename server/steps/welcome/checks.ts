@@ -11,7 +11,7 @@ export const hostLadder = defineLadder<unknown, HostAndClients>({
   rungs: hostRowIds.map((id) => {
     const said = (seen: HostAndClients) => {
       const { found, minimum, verdict } = hostRow(id, seen)
-      return verdict === 'pass' ? `${found}.` : `${found}; the guide has ${minimum}.`
+      return verdict === 'pass' ? `${found}.` : `${found}; the guide's minimum: ${minimum}.`
     }
     return {
       id: `welcome.${id}`,
