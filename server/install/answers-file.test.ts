@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { AppError } from '../../lib/errors/app-error.ts'
+import { readAnswersFile, suggestionsFrom } from './answers-file.ts'
+import { steps } from './steps.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'answers-'))
+after(() => rmSync(folder, { recursive: true }))
+const path = join(folder, 'answers.yaml')
+
+function write(name: string, text: string, mode = 0o600): string {
+  const file = join(folder, name)
+  writeFileSync(file, text)
+  chmodSync(file, mode)
+  return file
+}
+
+const read = (text: string, mode?: number) => readAnswersFile(write('answers.yaml', text, mode), steps)
+
+async function refusal(text: string, mode?: number): Promise<AppError> {
+  const error = await read(text, mode).then(
+    () => assert.fail('it should have been refused'),
+    (thrown: unknown) => thrown
+  )
+  assert.ok(error instanceof AppError, String(error))
+  assert.equal(error.code, 'invalid-input')
+  assert.ok(error.message.startsWith(`${path}:`), error.message)
+  return error
+}
+
+const top = 'apiVersion: setup/v1\n'
+const inKms = (lines: string) => `${top}steps:\n  kms:\n${lines}`
+
+describe('an answers file that cannot be right is refused with its line and column', () => {
+  const cases: readonly (readonly [what: string, text: string, place: string, why: RegExp])[] = [
+    ['broken YAML', inKms('    slot: [3\n'), '5:1', /must be sufficiently indented and end with a \]\.$/],
+    ['a tab', `${top}steps:\n\tkms: {}\n`, '3:1', /^Tabs are not allowed as indentation\.$/],
+    ['a key twice', `${top}steps:\n  kms: {}\n  kms: {}\n`, '4:3', /^Map keys must be unique\.$/],
+    ['two documents', `${top}steps: {}\n---\n${top}`, '3:1', /more than one document/],
+    ['an alias', `${top}steps: {cp: &a {}, mqs: *a}\n`, '2:25', /not plain YAML/],
+    ['a tag', inKms('    slot: !!js/function "x"\n'), '4:11', /not plain YAML/],
+    ['nothing', '', '1:1', /^The file must begin with apiVersion: setup\/v1\.$/],
+    ['a list', '- welcome\n', '1:1', /^The file must begin with/],
+    ['no version', 'steps: {}\n', '1:1', /^apiVersion must be setup\/v1\.$/],
+    ['another version', 'steps: {}\napiVersion: setup/v2\n', '2:1', /^apiVersion must be setup\/v1\.$/],
+    ['no steps', top, '1:1', /^steps must hold the steps/],
+    ['something beside', `${top}steps: {}\nstepz: {}\n`, '3:1', /^There is nothing named stepz\.$/],
+    ['a word for yes', `${top}continueAnyway: maybe\nsteps: {}\n`, '2:1', /true or false/],
+    [
+      'an unknown step',
+      `${top}steps:\n  cp: {}\n  kmz:\n    a: 1\n`,
+      '4:3',
+      /^there is no step kmz \(steps: welcome, /
+    ],
+    ['an unknown step without fields', `${top}steps:\n  kmz:\n`, '3:3', /^there is no step kmz/],
+    ['a list for a step', `${top}steps:\n  kms: [1]\n`, '3:3', /^A step holds its fields/],
+    ['an unknown field', inKms('    slot: 3\n    sloot: 4\n'), '5:5', /^KMS Deployment has no field sloot\.$/],
+    ['an unknown field without a value', inKms('    slot: 3\n    sloot:\n'), '5:5', /has no field sloot/],
+    ['a name that every object has', inKms('    constructor: 1\n'), '4:5', /has no field constructor/],
+    ['a prototype', inKms('    __proto__: {slot: 3}\n'), '4:5', /nothing named __proto__/],
+    ['a value of the wrong kind', inKms('    keyStore: gemalto-safenet\n    slot: three\n'), '5:5', /slot/i],
+    ['a port that is none', `${top}steps:\n  database:\n    dbPort: 70000\n`, '4:5', /65535/],
+    ['a reference that is none', inKms('    password: {fil: pin}\n'), '4:5', /takes a value, or \{file: path\}/],
+    ['a file that is not there', inKms('    password: {file: gone.pin}\n'), '4:5', /gone\.pin is missing\.$/],
+    ['a folder for a file', inKms('    partition: {file: .}\n'), '4:5', /is not a file\.$/]
+  ]
+  for (const [what, text, place, why] of cases) {
+    test(what, async () => {
+      const { message } = await refusal(text)
+      assert.ok(message.startsWith(`${path}:${place}: `), message)
+      assert.match(message.slice(`${path}:${place}: `.length), why)
+    })
+  }
+})
+
+test('a secret in a file that others may read is refused, and so is a file of secrets', async () => {
+  const open = await refusal(inKms('    slot: 3\n    password: hidden-word\n'), 0o644)
+  assert.match(open.message, /:5:5: password is a secret, and .* may be read by others\.$/)
+  assert.match(open.cure ?? '', /^chmod 600 .*, or write \{file: …\}/)
+  write('loose.pin', 'hidden-word', 0o640)
+  const loose = await refusal(inKms('    password: {file: loose.pin}\n'))
+  assert.match(loose.message, /:4:5: .*loose\.pin may be read by others \(mode 640\)\.$/)
+  assert.equal(loose.cure, `chmod 600 ${join(folder, 'loose.pin')}`)
+})
+
+test('no message shows a password that was meant to stand in quotes', async () => {
+  for (const sign of ['*', '&', '!', '%', '@', '`', '"', "'", '{', '[', '|', '>', '? ', '- ', '"\\q']) {
+    const error = await read(inKms(`    password: ${sign}hidden-word\n    slot: 3\n`)).catch((thrown) => thrown)
+    const said = error instanceof Error ? `${error.message} ${error instanceof AppError ? error.cure : ''}` : ''
+    assert.doesNotMatch(said, /hidden-word/, sign)
+  }
+})
+
+test('secrets come from 0600 files beside the answers file, without the last line end', async () => {
+  write('right.pin', ' a pass phrase \n', 0o600)
+  const file = await read(inKms('    password: {file: right.pin}\n    slot: 3\n'), 0o644)
+  assert.deepEqual(file, { steps: { kms: { password: ' a pass phrase ', slot: 3 } }, continueAnyway: false })
+})
+
+test('a field left empty is a field not given, and a step may be left out', async () => {
+  assert.deepEqual(await read(`${top}continueAnyway: true\nsteps:\n  cp:\n  database:\n    dbCa:\n`), {
+    steps: { cp: {}, database: {} },
+    continueAnyway: true
+  })
+})
+
+test('suggestions for the form leave out secrets and ticks', async () => {
+  const text = `${top}steps:\n  welcome: {acceptTerms: true}\n  database: {dbHost: db.example, dbPassword: hidden-word}\n`
+  const suggestions = suggestionsFrom(await read(text), steps)
+  assert.deepEqual([suggestions.welcome, suggestions.database], [{}, { dbHost: 'db.example' }])
+})
+
+test('keyscaler apply ends with 3, says where, and has not even made the state folder', () => {
+  const stateDir = join(folder, 'state')
+  const apply = (file: string) => {
+    const args = [join(import.meta.dirname, '../cli.ts'), 'apply', file, '--state', stateDir]
+    return spawnSync(process.execPath, args, { encoding: 'utf8' })
+  }
+  const wrong = apply(write('wrong.yaml', inKms('    sloot: 4\n')))
+  assert.equal(wrong.status, 3, wrong.stderr)
+  assert.equal(wrong.stdout, '')
+  assert.match(wrong.stderr, /^keyscaler: .*wrong\.yaml:4:5: KMS Deployment has no field sloot\.\n$/)
+  const gone = apply(join(folder, 'nowhere.yaml'))
+  assert.equal(gone.status, 3, gone.stderr)
+  assert.match(gone.stderr, /nowhere\.yaml cannot be read/)
+  assert.equal(existsSync(stateDir), false)
+})
