@@ -102,7 +102,7 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
     await showSetup()
     say(`Setup wizard: ${url}`)
     say(`Setup code:   ${code}`)
-    say(`              (also in ${access.codeFile}; it works once)`)
+    say(`              (also in ${access.codeFile}; it works once, within a day)`)
     if (tls?.fingerprint !== undefined) say(`Certificate SHA-256: ${tls.fingerprint}`)
   } else {
     await showLocked()

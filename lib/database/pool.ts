@@ -44,14 +44,23 @@ function tlsOptions(host: string, ca: string): mysql.SslOptions {
   }
 }
 
+/**
+ * mysql2 escapes with backslashes: a server with NO_BACKSLASH_ESCAPES would read values as SQL, and one that is not strict
+ * would cut what is too long. Neither is left to the server's configuration.
+ */
+const sqlMode = `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'`
+
 export function openPool(connection: DatabaseConnection, size = 8): Pool {
-  return mysql.createPool({
+  const pool = mysql.createPool({
     ...connectionOptions(connection),
     connectionLimit: size,
     maxIdle: 2,
     idleTimeout: 30_000,
     enableKeepAlive: true
   })
+  // Queued before whatever the connection was opened for; a connection that fails here fails there too.
+  pool.pool.on('connection', (opened) => opened.query(sqlMode, () => {}))
+  return pool
 }
 
 /** Commits what `work` did, or nothing. Rolls back and rethrows on any error. */
