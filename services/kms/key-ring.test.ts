@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { pino } from 'pino'
 import { openPool } from '../../lib/database/pool.ts'
+import { plantHalfPair } from '../../sandbox/luna/half-pair.ts'
 import { openKeyRing } from './key-ring.ts'
 import { type KeyStoreLink, linkKeyStore, type OpenKeyStore } from './key-store-link.ts'
 import { newDatabase, newToken, type TestDatabase } from './testing.ts'
@@ -10,9 +11,10 @@ let database: TestDatabase
 let pool: ReturnType<typeof openPool>
 let link: KeyStoreLink
 let made = 0
+let token: Awaited<ReturnType<typeof newToken>>
 
 before(async () => {
-  const token = await newToken('gemalto-safenet')
+  token = await newToken('gemalto-safenet')
   database = await newDatabase()
   pool = openPool(database.kms)
   link = await linkKeyStore({
@@ -72,6 +74,21 @@ for (const [when, tokenHasIt] of [
     assert.deepEqual([finished.id, finished.state], [intent.id, 'active'])
     assert.equal(made, before + 1)
     assert.equal((await ring.list()).filter((key) => key.tenant === tenant).length, 1)
+  })
+}
+
+for (const half of ['public', 'private'] as const) {
+  test(`a kill inside C_GenerateKeyPair that left the ${half} half only is got past, with the same id`, async () => {
+    const tenant = `Half-${half}`
+    const killed: KeyStoreLink = { ...link, use: () => Promise.reject(new Error('killed')) }
+    await assert.rejects(openKeyRing(pool, killed).ensure('tenant-ca', tenant, 'EC-P256'), /killed/)
+    const ring = openKeyRing(pool, link)
+    const intent = (await ring.list()).find((key) => key.tenant === tenant)
+    assert.equal(intent?.state, 'intent')
+    await plantHalfPair(token.config, token.pin, intent.id, half)
+    const finished = await ring.ensure('tenant-ca', tenant, 'EC-P256')
+    assert.deepEqual([finished.id, finished.state], [intent.id, 'active'])
+    assert.equal((await link.use((store) => store.findKey(intent.id)))?.algorithm, 'EC-P256')
   })
 }
 

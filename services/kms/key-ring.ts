@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import type { Pool, PoolConnection } from 'mysql2/promise'
 import { asDatabaseError, withTransaction } from '../../lib/database/pool.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { finishKey } from '../../lib/keystore/finish-key.ts'
 import type { KeyAlgorithm, KeyRef } from '../../lib/keystore/keystore.ts'
 import type { KmsKey } from '../../lib/kms-client/kms-client.ts'
 import type { KeyStoreLink, OpenKeyStore } from './key-store-link.ts'
@@ -80,18 +81,16 @@ export function openKeyRing(database: Pool, link: KeyStoreLink): KeyRing {
 
 /** @returns the public key in DER, null for a secret key */
 async function makeOrAdopt(store: OpenKeyStore, key: RingKey): Promise<Buffer | null> {
-  const found = await store.findKey(key.id)
-  if (found === null && key.state === 'active') {
-    throw new AppError('conflict', `The key "${key.label}" (${key.id}) is no longer in the key store.`, {
+  const { id, algorithm, label } = key
+  const ref = key.state === 'intent' ? await finishKey(store, { id, algorithm, label }) : await store.findKey(id)
+  if (ref === null) {
+    throw new AppError('conflict', `The key "${label}" (${id}) is no longer in the key store.`, {
       cure: 'Restore the backup of the partition; this key is not made again.'
     })
   }
-  if (found !== null && found.algorithm !== key.algorithm) {
-    throw new AppError('conflict', `The key ${key.id} in the key store is ${found.algorithm}, not ${key.algorithm}.`)
+  if (ref.algorithm !== algorithm) {
+    throw new AppError('conflict', `The key ${id} in the key store is ${ref.algorithm}, not ${algorithm}.`)
   }
-  // A kill inside C_GenerateKeyPair leaves a public half behind: nothing was ever done with a key that is only intended.
-  if (found === null) await store.destroyKey(key.id)
-  const ref = found ?? (await store.createKey({ id: key.id, algorithm: key.algorithm, label: key.label }))
   // A CA key is proved by its own certificate: it signs nothing but what the profile engine builds.
   if (ref.algorithm !== 'AES-256') return (await store.publicKey(ref)).export({ type: 'spki', format: 'der' })
   await proveEncryption(store, ref)

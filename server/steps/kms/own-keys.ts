@@ -2,6 +2,7 @@
 import { randomBytes, X509Certificate } from 'node:crypto'
 import type { Pool } from 'mysql2/promise'
 import { AppError } from '../../../lib/errors/app-error.ts'
+import { finishKey } from '../../../lib/keystore/finish-key.ts'
 import type { EncryptsData, KeyRef, KeyStore } from '../../../lib/keystore/keystore.ts'
 import { issueCertificate } from '../../../lib/x509/issue.ts'
 import { newSerial } from '../../../lib/x509/serial.ts'
@@ -26,16 +27,13 @@ const certificateDays = 760
 /** @throws AppError conflict when a key that is active is not in this token */
 export async function ensureKey(database: Pool, store: OpenKeyStore, purpose: OwnPurpose): Promise<KeyRef> {
   const row = await intendKey(database, purpose, wanted[purpose])
-  const found = await store.findKey(row.id)
-  if (found === null && row.state === 'active') {
-    throw new AppError('conflict', `The ${row.label} of this install is not in ${store.token.label}.`, {
+  const { id, algorithm, label } = row
+  const ref = row.state === 'intent' ? await finishKey(store, { id, algorithm, label }) : await store.findKey(id)
+  if (ref === null) {
+    throw new AppError('conflict', `The ${label} of this install is not in ${store.token.label}.`, {
       cure: 'Choose the key store that holds it, or restore its backup; a new key could open nothing.'
     })
   }
-  const { id, algorithm, label } = row
-  // A kill inside C_GenerateKeyPair leaves a public half behind: nothing was ever done with a key that is only intended.
-  if (found === null) await store.destroyKey(id)
-  const ref = found ?? (await store.createKey({ id, algorithm, label }))
   if (ref.algorithm !== algorithm) {
     throw new AppError('conflict', `The key ${id} in ${store.token.label} is ${ref.algorithm}, not ${algorithm}.`)
   }
