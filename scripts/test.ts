@@ -9,7 +9,7 @@ import { startSandbox } from '../sandbox/sandbox.ts'
 import { sharedParts, sharedSandboxVariable, shareSandbox } from '../sandbox/testing.ts'
 import { runBrowserStories } from './testing/browser.ts'
 import { runChecks } from './testing/checks.ts'
-import { nothing, type Tally, tallyLine, total } from './testing/tally.ts'
+import { closingLines, nothing, type Tally, total } from './testing/tally.ts'
 import { findTestFiles, runTestFiles } from './testing/unit.ts'
 
 const deadlineMinutes = 40
@@ -35,7 +35,7 @@ try {
 const all = total(tallies)
 for (const skip of all.skips) console.log(`skipped: ${skip}`)
 for (const failure of all.failures) console.log(`FAILED: ${failure}`)
-console.log(tallyLine(all))
+console.log(closingLines(all))
 process.exit(all.failed > 0 ? 1 : 0)
 
 async function runAll(): Promise<Tally[]> {

@@ -22,8 +22,8 @@ export function total(tallies: readonly Tally[]): Tally {
   )
 }
 
-/** The closing line that machines read. */
-export function tallyLine(tally: Tally): string {
-  const counts = `${tally.passed} passed, ${tally.failed} failed`
-  return tally.skipped === 0 ? counts : `${counts}, ${tally.skipped} skipped`
+/** What was skipped, counted, and the closing line that machines read: the same words whatever was skipped. */
+export function closingLines({ passed, failed, skipped }: Tally): string {
+  const counts = `${passed} passed, ${failed} failed`
+  return skipped === 0 ? counts : `${skipped} skipped\n${counts}`
 }
