@@ -4,6 +4,8 @@ import { readFile } from 'node:fs/promises'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { fingerprint } from '../../../lib/x509/fingerprint.ts'
 import { catalog } from '../../../services/catalog.ts'
+import { readDeployedConfig, runFolder } from '../../deploy/process/run-folder.ts'
+import { reachOf } from '../../deploy/process/service-request.ts'
 import { identityFiles } from '../../deploy/service-identity.ts'
 import type { ServiceStatus } from '../../deploy/target.ts'
 import { readKeyStoreRecord } from '../kms/key-store-record.ts'
@@ -65,7 +67,7 @@ export async function installResult(
       masterKeyId: (await masterKeyId(database)) ?? 'not known'
     },
     caFingerprint: certificate === null ? 'not made yet' : fingerprint(certificate),
-    enrolCommand: enrolCommand(address('dae'), ca),
+    enrolCommand: enrolCommand(address('dae'), (await daeHasGiven(stateDir)) ? null : ca),
     controlPanel: address('cp'),
     stillToDo: [
       record?.profile === 'nss'
@@ -83,12 +85,21 @@ function verdictFor(sick: readonly ServiceStatus[]): string {
   return `Not ready: ${sick.map(({ name, detail }) => `${catalog[name].title} (${detail})`).join(', ')}.`
 }
 
-/** For a device named device-1, registered in the Control Panel; curl asks for the one-time secret itself. */
-function enrolCommand(dae: string, ca: string): string {
+/** The administrator's own certificate leads to a root that the system trusts (a check of its step), not to the internal CA. */
+async function daeHasGiven(stateDir: string): Promise<boolean> {
+  const reach = reachOf(await readDeployedConfig(runFolder(stateDir, 'dae')))
+  return reach !== null && reach.tls.certificate !== identityFiles(stateDir, 'dae').certificate
+}
+
+/**
+ * For a device named device-1, registered in the Control Panel; curl asks for the one-time secret itself.
+ * @param ca null: whom the system trusts
+ */
+function enrolCommand(dae: string, ca: string | null): string {
   return [
     'openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout device-1.key \\',
     '  -subj /CN=device-1 -outform DER | openssl base64 > device-1.p10',
-    `curl --cacert ${ca} --user device-1 \\`,
+    `curl ${ca === null ? '' : `--cacert ${ca} `}--user device-1 \\`,
     '  -H "Content-Type: application/pkcs10" --data-binary @device-1.p10 \\',
     `  ${dae}/.well-known/est/simpleenroll |`,
     '  openssl base64 -d -A | openssl pkcs7 -inform DER -print_certs -out device-1.crt'
