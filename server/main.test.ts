@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import type { X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { request as tlsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -256,3 +256,16 @@ test('a finished install has no route of setup; keyscaler unlock on the host ope
   const { cookie } = await browserSession({ ...wizard, code: unlocked.stdout.trim() })
   assert.ok(cookie)
 })
+
+for (const command of ['unlock', 'code']) {
+  test(`keyscaler ${command} in a folder without an install says so, and leaves nothing there`, () => {
+    const stateDir = freshState()
+    const cli = join(import.meta.dirname, 'cli.ts')
+    const { status, stdout, stderr } = spawnSync(process.execPath, [cli, command, '--state', stateDir], {
+      encoding: 'utf8'
+    })
+    assert.deepEqual([status, stdout], [6, ''])
+    assert.match(stderr, /There is no install in .*--state <folder>/s)
+    assert.equal(existsSync(join(stateDir, 'setup-code')), false)
+  })
+}

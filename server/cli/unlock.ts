@@ -1,6 +1,8 @@
-import { resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
 import { unlockRequest } from '../install/install.ts'
 import { writeSetupCode } from '../web/access.ts'
 import { ending, say } from './console.ts'
@@ -12,7 +14,7 @@ export function registerUnlock(program: Command, defaultState: string): void {
   withState(program.command('unlock').description('Opens a finished setup again, with a fresh one-time code.')).action(
     (flags: { readonly state: string }) =>
       ending(async () => {
-        const stateDir = resolve(flags.state)
+        const stateDir = installIn(flags.state)
         const code = await writeSetupCode(stateDir)
         await writePrivateFile(`${stateDir}/${unlockRequest}`, new Date().toISOString())
         process.stdout.write(`${code}\n`)
@@ -23,7 +25,16 @@ export function registerUnlock(program: Command, defaultState: string): void {
   withState(program.command('code').description('Makes a fresh one-time setup code; an older one is void.')).action(
     (flags: { readonly state: string }) =>
       ending(async () => {
-        process.stdout.write(`${await writeSetupCode(resolve(flags.state))}\n`)
+        process.stdout.write(`${await writeSetupCode(installIn(flags.state))}\n`)
       })
   )
+}
+
+/** A folder that is mistyped, or the default one, would be told that it is open, and get a code for nothing. */
+function installIn(folder: string): string {
+  const stateDir = resolve(folder)
+  if (existsSync(join(stateDir, 'boot.json'))) return stateDir
+  throw new AppError('not-found', `There is no install in ${stateDir}.`, {
+    cure: 'Name its state folder: --state <folder>.'
+  })
 }
