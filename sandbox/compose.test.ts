@@ -10,6 +10,7 @@ import { fromRoot } from './root.ts'
 const service = z.looseObject({
   image: z.string().optional(),
   command: z.string().optional(),
+  hostname: z.string().optional(),
   ports: z.array(z.string()).default([]),
   volumes: z.array(z.string()).default([]),
   secrets: z.array(z.string()).default([]),
@@ -37,6 +38,13 @@ test('the wizard publishes its own port and the one of every service in the cata
     ports.map((port) => `${port}:${port}`)
   )
   assert.match(String(wizard.command), /--port 8443$/)
+})
+
+test('the address that it names for the services is the container itself, where published ports lead, not its loopback', () => {
+  const text = readFileSync(fromRoot('docker-compose.yml'), 'utf8')
+  const named = /https:\/\/(\S+) for KMS/.exec(text)?.[1]
+  assert.notEqual(named, 'localhost')
+  assert.equal(wizard.hostname, named)
 })
 
 test("the wizard's command names flags that keyscaler has, and its state folder is a volume", () => {
