@@ -240,9 +240,7 @@ export const complete: CompleteModel = {
     'Back up the database',
     'Open the firewall for 9444/tcp and 9446/tcp',
     'DDKG packages: proprietary, not included'
-  ],
-  answersFile: '/setup/answers.yaml',
-  record: '/setup/record.json'
+  ]
 }
 
 /** Step `id` with the ones before it done. @param more what is different from a first, clean visit */

@@ -3,6 +3,7 @@
  * no more: no secret has a place in it except `showOnce`. Templates (views/) know no request, no database and no step code.
  */
 import type { Finding, Verdict } from '../checks/check.ts'
+import type { InstallResult } from '../steps/complete/result.ts'
 import type { FieldView, StepId } from '../steps/step.ts'
 import type { Section } from './field-sections.ts'
 
@@ -116,35 +117,8 @@ interface Partition {
   readonly state: string
 }
 
-export interface CompleteModel {
-  readonly verdict: { readonly ok: boolean; readonly text: string }
-  readonly services: readonly {
-    readonly title: string
-    readonly address: string
-    readonly state: string
-    readonly ok: boolean
-    readonly lastCheck: string
-  }[]
-  readonly hsm: {
-    /** False for NSS: the page says "not HSM-protected". */
-    readonly hsmProtected: boolean
-    readonly label: string
-    readonly serial: string
-    readonly slot: string
-    readonly fipsMode: 'on' | 'off' | 'unknown'
-    readonly masterKeyId: string
-    /** "decrypted after restart at …"; absent = not proved yet. */
-    readonly decryptedAfterRestart?: string
-  }
-  readonly caFingerprint: string
-  /** A copyable command that enrols the first device. */
-  readonly enrolCommand: string
-  readonly controlPanel: string
-  readonly stillToDo: readonly string[]
-  /** Downloads, where the server has them. */
-  readonly answersFile?: string
-  readonly record?: string
-}
+/** The result, as the last step tells it; for NSS the page says "not HSM-protected". */
+export type CompleteModel = InstallResult
 
 /** views/code.eta: the one-time setup code, also after `keyscaler unlock`. */
 export interface CodePage extends Page {

@@ -24,9 +24,11 @@ export interface InstallResult {
     readonly label: string
     readonly serial: string
     readonly slot: string
-    /** No standard PKCS#11 call tells. */
-    readonly fipsMode: 'unknown'
+    /** No standard PKCS#11 call tells: `unknown` until somebody does. */
+    readonly fipsMode: 'on' | 'off' | 'unknown'
     readonly masterKeyId: string
+    /** When data under the master key was opened again after the KMS had been restarted; absent: not proved yet. */
+    readonly decryptedAfterRestart?: string
   }
   readonly caFingerprint: string
   readonly enrolCommand: string
