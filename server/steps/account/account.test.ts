@@ -75,6 +75,18 @@ function stubKms(): KmsClient & { readonly tenants: string[] } {
   }
 }
 
+test('every value that is wrong is told at once, the passwords beside the others', () => {
+  const all = { tenant: 'a', fullName: '<b>', email: 'x', password: 'short', passwordAgain: 'other' }
+  assert.deepEqual(fieldsOf(all), {
+    tenant: 'Account Name must be 3–63 letters, digits or hyphens.',
+    fullName: 'Full Name must be letters, spaces and usual signs.',
+    email: 'E-mail must be an e-mail address.',
+    password: 'Password must have 12–128 characters.',
+    passwordAgain: 'The passwords do not match.'
+  })
+  assert.deepEqual(fieldsOf({ email: '' }), { email: 'You must provide a value for E-mail.' })
+})
+
 test('values are kept without the passwords, the e-mail in lower case', () => {
   const parsed = accountStep.parse(good)
   assert.ok(parsed.ok)

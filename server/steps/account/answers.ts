@@ -19,11 +19,15 @@ const fields = z.strictObject({
 
 export type AccountAnswers = z.infer<typeof fields>
 
-export const accountAnswers: z.ZodType<AccountAnswers> = fields.check((context) => {
-  const { email, password, passwordAgain } = context.value
-  const say = (path: string, message: string) =>
-    context.issues.push({ code: 'custom', path: [path], message, input: undefined })
-  const problem = passwordProblem(password, email)
-  if (problem !== null) say('password', problem)
-  if (passwordAgain !== password) say('passwordAgain', 'The passwords do not match.')
-})
+const bothTyped = z.looseObject({ password: z.string().min(1), passwordAgain: z.string().min(1) })
+
+export const accountAnswers: z.ZodType<AccountAnswers> = fields.superRefine(
+  ({ email, password, passwordAgain }, context) => {
+    const say = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
+    const problem = passwordProblem(password, fields.shape.email.safeParse(email).data ?? '')
+    if (problem !== null) say('password', problem)
+    if (passwordAgain !== password) say('passwordAgain', 'The passwords do not match.')
+  },
+  // Beside other faults too: whoever mends the account name should not hear only then that the passwords differ.
+  { when: ({ value }) => bothTyped.safeParse(value).success }
+)

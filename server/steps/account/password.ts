@@ -6,13 +6,13 @@
 import { hash } from '@node-rs/argon2'
 import { commonWords } from './common-words.ts'
 
-/** @returns the sentence for the field, or null when the password may be used */
+/** @param email empty: not known. @returns the sentence for the field, or null when the password may be used */
 export function passwordProblem(password: string, email: string): string | null {
   const length = [...password].length
   if (length < 12 || length > 128) return 'Password must have 12–128 characters.'
   const lower = password.toLowerCase()
   const [name = ''] = email.split('@')
-  if (lower.includes(email) || (name.length >= 4 && lower.includes(name))) {
+  if ((email !== '' && lower.includes(email)) || (name.length >= 4 && lower.includes(name))) {
     return 'Password must not contain the e-mail address.'
   }
   if (new Set(lower).size < 5 || isRepetition(lower) || isWalk(lower) || isCommonWords(lower)) {
