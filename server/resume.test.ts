@@ -11,9 +11,9 @@ import { openScript, type Script } from './testing/script.ts'
 import { programsOf, recordedPids, whatStands, wholeInstall } from './testing/witness.ts'
 import { type InstallWorld, openInstallWorld } from './testing/world.ts'
 
-/** When to kill: a phase that is told, or something that is there to be seen. */
+/** When to kill: a phase that is told, something that is there to be seen, or an object more in the partition. */
 type Sight = (world: InstallWorld) => Promise<boolean> | boolean
-type Moment = RegExp | Sight
+type Moment = RegExp | Sight | 'new object'
 
 const row =
   (table: string, condition: string): Sight =>
@@ -25,6 +25,12 @@ const file =
   ({ stateDir }) =>
     existsSync(join(stateDir, path)) && readFileSync(join(stateDir, path), 'utf8').includes(holds)
 
+/** SoftHSM, behind the partition, keeps each object in a file beside the token's own. */
+function objectsIn({ luna }: InstallWorld): number {
+  const files = readdirSync(join(luna.confPath, 'tokens'), { recursive: true }).map(String)
+  return files.filter((name) => name.endsWith('.object') && !name.endsWith('/token.object')).length
+}
+
 describe('kill -9 while steps are deployed', { concurrency: true, timeout: 110_000 }, () => {
   describe('keyscaler serve, answered by a script', { concurrency: 1 }, byScript)
   describe('keyscaler apply, run again', { concurrency: 1 }, byAnswersFile)
@@ -32,20 +38,12 @@ describe('kill -9 while steps are deployed', { concurrency: true, timeout: 110_0
 
 function byScript(): void {
   /** The first moment is met while the step is posted, the others while a started wizard takes it up again. */
-  const moments: Partial<Record<StepId, readonly Moment[]>> = {
+  const moments: Partial<Record<StepId, readonly [Moment, ...(RegExp | Sight)[]]>> = {
     database: [/Creating tables: 0003/, /Creating database user .*_mqs/, file('boot.json', '"databaseReady": true')],
-    kms: [
-      row('kms_keys', "purpose = 'master' AND state = 'intent'"),
-      /Certificates of KMS/,
-      file('run/kms/pid.json'),
-      /a round trip/
-    ],
-    account: [
-      row('ledger', "kind = 'key' AND name = 'tenant/acme' AND state = 'intent'"),
-      row('participants', "tenant = 'acme'")
-    ],
+    kms: ['new object', /Certificates of KMS/, file('run/kms/pid.json'), /a round trip/],
+    account: ['new object', row('participants', "tenant = 'acme'")],
     kafka: [/Creating topic .*\.devices/, /Creating topic .*\.probe/],
-    dae: [row('kms_keys', "purpose = 'tenant-ca' AND state = 'intent'"), file('run/dae/pid.json')],
+    dae: ['new object', file('run/dae/pid.json')],
     mqs: [/starting/, /a probe event/],
     cp: [/waiting until it is ready/, /the login of the first administrator/]
   }
@@ -76,9 +74,7 @@ function byScript(): void {
       if (unfinished[0]) cutOff.add(id)
       t.diagnostic(`${unfinished.filter(Boolean).length} of ${unfinished.length} kills left it unfinished`)
       wizard = world.serve()
-      const said = await Promise.race([wizard.said(/interrupted step/), script.untilDone(id)])
-      assert.doesNotMatch(said ?? '', /could not be finished/)
-      await script.untilDone(id)
+      await takenUp(id)
     })
   }
 
@@ -109,22 +105,43 @@ function byScript(): void {
     return verdict.ok
   }
 
-  /** @returns whether the step was left unfinished */
+  /**
+   * As when the machine loses its power: what the wizard has deployed goes with it, in the same moment.
+   * @returns whether the step was left unfinished
+   */
   async function killedWhilePosting(id: StepId, moment: Moment): Promise<boolean> {
-    const told = (text: string) => {
-      if (moment instanceof RegExp && moment.test(text)) void wizard.kill()
+    const lost = Promise.withResolvers<void>()
+    const loses = () => {
+      for (const line of world.processes()) killIfAlive(Number.parseInt(line, 10))
+      lost.resolve()
     }
-    const posting = script.post(id, told)
-    if (!(moment instanceof RegExp)) await wizard.killedWhen(() => moment(world))
+    const posting = script.post(id, (phase) => {
+      if (moment instanceof RegExp && moment.test(phase)) loses()
+    })
+    if (!(moment instanceof RegExp)) {
+      const before = objectsIn(world)
+      const sight: Sight = moment === 'new object' ? () => objectsIn(world) > before : moment
+      while (!(await sight(world))) await pause(2)
+      loses()
+    }
+    await Promise.all([wizard.ended, lost.promise])
     return (await posting) === 'cut'
   }
 
-  async function killedWhileResuming(id: StepId, moment: Moment): Promise<boolean> {
+  async function killedWhileResuming(id: StepId, moment: RegExp | Sight): Promise<boolean> {
     wizard = world.serve()
-    if (moment instanceof RegExp) await Promise.race([wizard.killedWhenItSays(moment), script.untilDone(id)])
-    else await wizard.killedWhen(() => moment(world))
+    const killed = moment instanceof RegExp ? wizard.killedWhenItSays(moment) : wizard.killedWhen(() => moment(world))
+    await Promise.race([killed, takenUp(id)])
     await wizard.kill()
     return (await unfinishedSteps()).includes(id)
+  }
+
+  /** The wizard that was just started has finished the step. @throws Error with its words when it could not */
+  async function takenUp(id: StepId): Promise<void> {
+    const failed = wizard.said(/could not be finished/).then((line): never => {
+      throw new Error(line)
+    })
+    await Promise.race([script.untilDone(id), failed])
   }
 
   async function unfinishedSteps(): Promise<readonly unknown[]> {
@@ -138,10 +155,20 @@ function byScript(): void {
   }
 }
 
-/** An HSM takes its time: a kill that is to fall into a login or into the making of a key does. */
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (thrown) {
+    // ESRCH: it went with another one.
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH')) throw thrown
+  }
+}
+
+/** An HSM takes its time: a kill that is to fall into a login, or between the making of a key and its record, does. */
 async function slowToken({ luna }: InstallWorld, slow: boolean): Promise<void> {
-  const calls = ['C_Login', 'C_GenerateKey', 'C_GenerateKeyPair']
-  await setLunaFaults(luna.confPath, slow ? calls.map((call) => `${call}=lat:200000`).join('; ') : '')
+  const calls = ['C_Login', 'C_GenerateKey', 'C_GenerateKeyPair', 'C_EncryptInit']
+  const rules = [...calls.map((call) => `${call}=lat:200000`), 'C_FindObjectsInit=lat:30000']
+  await setLunaFaults(luna.confPath, slow ? rules.join('; ') : '')
 }
 
 /** The PIN guard writes down a login before it is sent. */
@@ -152,10 +179,10 @@ function loginIsOpen({ stateDir }: InstallWorld): boolean {
 }
 
 function byAnswersFile(): void {
-  const moments: readonly (readonly [what: string, moment: Moment])[] = [
+  const moments: readonly (readonly [what: string, moment: RegExp | Sight])[] = [
     ['tables are made', /Creating tables: 0007/],
     ['a login is on its way', loginIsOpen],
-    ['the CA key is made', row('kms_keys', "purpose = 'service-ca' AND state = 'intent'")],
+    ['the CA key is made', (world) => objectsIn(world) > 1],
     ['the KMS is launched', file('run/kms/pid.json')],
     ['the DAE becomes ready', /Device Authority Engine: waiting/],
     ['the Control Panel is launched', file('run/cp/pid.json')]
