@@ -47,6 +47,8 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const { install } = wizard
   const work = async () => {
     await wizard.takenUp
+    const resumed = install.takeShowOnce()
+    if (resumed !== undefined) await keepShownOnce(stateDir, 'account', resumed)
     if (install.finishedAt() !== null) return say('Installed already; nothing is changed.')
     await applyAnswers(install, file, {
       begin: (_step, title) => say(`${title} …`),
