@@ -10,6 +10,7 @@ import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { messageOf } from '../lib/errors/app-error.ts'
 import { lockedApp, setupApp } from './app.ts'
+import { bracketed } from './deploy/addresses.ts'
 import { processTarget } from './deploy/targets/process.ts'
 import { type Install, openInstall, unlockRequest } from './install/install.ts'
 import { takeStateLock } from './install/state-lock.ts'
@@ -163,8 +164,4 @@ function listening(server: Server, host: string, port: number): Promise<AddressI
     server.once('error', reject)
     server.listen({ host, port }, () => resolve(server.address() as AddressInfo))
   })
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
 }

@@ -9,7 +9,7 @@ import { applyAnswers } from '../install/apply-answers.ts'
 import { steps } from '../install/steps.ts'
 import { serve } from '../main.ts'
 import type { ApplyResult } from '../steps/step.ts'
-import { askedToEnd, ending, say } from './console.ts'
+import { askedToEnd, ending, portFrom, say } from './console.ts'
 
 /** As a shell has it for an interrupted program. */
 const interrupted = 130
@@ -32,12 +32,13 @@ export function registerApply(program: Command, defaultState: string): void {
 
 async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const stateDir = resolve(flags.state)
+  const port = portFrom(flags.port)
   const file = await readAnswersFile(answersFile, steps)
   const ended = Promise.race([askedToEnd(), new Promise<void>((gone) => watchLifeline(gone))])
   const wizard = await serve({
     stateDir,
     host: '127.0.0.1',
-    port: Number(flags.port),
+    port,
     allowedHosts: [],
     suggestions: {},
     setup: false,

@@ -37,3 +37,10 @@ export function askedToEnd(): Promise<NodeJS.Signals> {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, resolve)
   })
 }
+
+/** @throws AppError invalid-input; 0 is any free port */
+export function portFrom(typed: string): number {
+  const port = /^\d{1,5}$/.test(typed) ? Number(typed) : Number.NaN
+  if (!(port <= 65535)) throw new AppError('invalid-input', `--port must be 0–65535, not ${typed}.`)
+  return port
+}

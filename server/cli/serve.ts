@@ -7,7 +7,7 @@ import { readAnswersFile, suggestionsFrom } from '../install/answers-file.ts'
 import { steps } from '../install/steps.ts'
 import { serve } from '../main.ts'
 import { isLoopback } from '../web/wizard-tls.ts'
-import { askedToEnd, ending, printable, say } from './console.ts'
+import { askedToEnd, ending, portFrom, printable, say } from './console.ts'
 
 interface ServeFlags {
   readonly state: string
@@ -40,8 +40,7 @@ async function runServe(flags: ServeFlags): Promise<void> {
   if ((certificate === undefined) !== (key === undefined)) {
     throw new AppError('invalid-input', 'Give --tls-certificate and --tls-key together.')
   }
-  const port = Number(flags.port ?? (isLoopback(flags.host) && certificate === undefined ? 8080 : 8443))
-  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new AppError('invalid-input', 'Port must be 0–65535.')
+  const port = portFrom(flags.port ?? (isLoopback(flags.host) && certificate === undefined ? '8080' : '8443'))
   const suggestions =
     flags.suggestions === undefined ? {} : suggestionsFrom(await readAnswersFile(flags.suggestions, steps), steps)
   const wizard = await serve({

@@ -66,6 +66,7 @@ function isHostName(host: string): boolean {
   return host.length <= 253 && /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/.test(host)
 }
 
-function bracketed(host: string): string {
+/** As it stands in a URL: an IPv6 address in brackets. */
+export function bracketed(host: string): string {
   return isIP(host) === 6 ? `[${host}]` : host
 }
