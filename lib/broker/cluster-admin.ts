@@ -1,7 +1,7 @@
 /** kafkajs's admin client, replaced after a lost connection or a deadline: its own may stay broken. */
 import type { Admin, Kafka } from 'kafkajs'
+import { within } from '../process/within.ts'
 import { brokerError } from './errors.ts'
-import { within } from './within.ts'
 
 interface ClusterAdmin {
   readonly call: <T>(what: string, work: (admin: Admin) => Promise<T>) => Promise<T>

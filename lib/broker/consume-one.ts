@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import type { RetryOptions } from 'kafkajs'
+import { within } from '../process/within.ts'
 import type { BrokerSettings, ReceivedRecord } from './broker.ts'
 import { brokerError } from './errors.ts'
 import { kafkaClient } from './kafka-client.ts'
 import type { Produced } from './produce.ts'
-import { within } from './within.ts'
 
 /** The first group of a new cluster waits for __consumer_offsets to be made; the deadline bounds all of it. */
 const pauseMs = 200

@@ -1,8 +1,8 @@
 /** Sending, with a producer that is replaced after an error: kafkajs's own may stay broken or hang. */
 import { type Kafka, Partitioners, type Producer } from 'kafkajs'
+import { within } from '../process/within.ts'
 import type { BrokerRecord } from './broker.ts'
 import { brokerError } from './errors.ts'
-import { within } from './within.ts'
 
 /** Where records of a batch begin in a partition. */
 export interface Produced {

@@ -1,6 +1,7 @@
 /** Data keys at rest: wrapped by the master key in data_keys, one a context, opened by the KMS. */
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { utcNow } from '../database/pool.ts'
+import { jsonColumn } from '../database/rows.ts'
 import { AppError } from '../errors/app-error.ts'
 import type { KmsClient, WrappedDataKey } from './kms-client.ts'
 
@@ -29,6 +30,5 @@ async function wrappedKey(database: Pick<Pool, 'query'>, context: string): Promi
   const [rows] = await database.query<RowDataPacket[]>('SELECT wrapped FROM data_keys WHERE context = ?', [context])
   const wrapped: unknown = rows[0]?.wrapped
   if (wrapped === undefined) return null
-  // MariaDB's JSON is text, MySQL's comes parsed.
-  return (typeof wrapped === 'string' ? JSON.parse(wrapped) : wrapped) as WrappedDataKey
+  return jsonColumn<WrappedDataKey>(wrapped)
 }

@@ -4,6 +4,7 @@
  */
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { utcNow, withTransaction } from '../../lib/database/pool.ts'
+import { iso, isoOrNull, jsonColumn } from '../../lib/database/rows.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { Finding } from '../checks/check.ts'
 import type { EffectKind } from '../steps/apply-context.ts'
@@ -191,22 +192,13 @@ async function insertAnswers(
 function storedRow(row: RowDataPacket): StoredAnswers {
   return {
     revision: Number(row.revision),
-    values: json(row.answer_values),
-    secrets: json(row.secrets),
-    findings: json(row.findings),
+    values: jsonColumn(row.answer_values),
+    secrets: jsonColumn(row.secrets),
+    findings: jsonColumn(row.findings),
     actor: String(row.actor),
     at: iso(row.created_at),
-    appliedAt: row.applied_at === null ? null : iso(row.applied_at)
+    appliedAt: isoOrNull(row.applied_at)
   }
-}
-
-/** MariaDB's JSON is text, MySQL's comes parsed. */
-function json<T>(value: unknown): T {
-  return (typeof value === 'string' ? JSON.parse(value) : value) as T
-}
-
-function iso(datetime: unknown): string {
-  return `${String(datetime).replace(' ', 'T')}Z`
 }
 
 function byStep(rows: readonly (readonly [string, StoredAnswers])[]): AnswersByStep {

@@ -3,11 +3,12 @@
  * 0600 file; it is exchanged for a browser session or a script's bearer token, and is gone with that, or after a day. Only
  * SHA-256 hashes of sessions are kept, in the state folder, so that a restarted wizard still knows its browser.
  */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { sameText } from '../../lib/service/same-text.ts'
 
 const sessionHours = 12
 /** A code that nobody has used by then lies about in a log or a terminal; `keyscaler code` makes another. */
@@ -78,12 +79,6 @@ export async function writeSetupCode(stateDir: string): Promise<string> {
 /** The CSRF token of a session: bound to it, nothing stored. */
 export function csrfTokenOf(session: string): string {
   return createHmac('sha256', session).update('csrf').digest('base64url')
-}
-
-/** Compares without telling by its time how much was right. */
-export function sameText(left: string, right: string): boolean {
-  const [a, b] = [createHash('sha256').update(left).digest(), createHash('sha256').update(right).digest()]
-  return timingSafeEqual(a, b)
 }
 
 function codeFileOf(stateDir: string): string {

@@ -5,7 +5,8 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors/app-error.ts'
-import { type Access, csrfTokenOf, sameText } from './access.ts'
+import { sameText } from '../../lib/service/same-text.ts'
+import { type Access, csrfTokenOf } from './access.ts'
 
 export interface GuardOptions {
   /** Host names that may stand in a Host header, without port. */

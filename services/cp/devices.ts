@@ -3,10 +3,10 @@ import { X509Certificate } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { z } from 'zod'
+import { iso, isoOrNull } from '../../lib/database/rows.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { fingerprint } from '../../lib/x509/fingerprint.ts'
 import { show } from './answer-form.ts'
-import { iso, isoOrNull } from './rows.ts'
 import { sessionOf } from './session-guard.ts'
 
 const pageSize = 100

@@ -1,8 +1,8 @@
 /** The newest events of the tenant in the outbox, and whether they have reached Kafka. */
 import type { FastifyInstance } from 'fastify'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
+import { iso, isoOrNull } from '../../lib/database/rows.ts'
 import { show } from './answer-form.ts'
-import { iso, isoOrNull } from './rows.ts'
 import { sessionOf } from './session-guard.ts'
 
 const mostListed = 100

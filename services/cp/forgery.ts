@@ -1,7 +1,8 @@
 /** Requests that another site made a browser send: refused by where they come from, and for want of the token. */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { sameText } from '../../lib/service/same-text.ts'
 
 /**
  * A browser tells where a POST comes from. One that tells nothing is a script: those send JSON or a header of their own,
@@ -44,10 +45,4 @@ export function fieldsOf(body: unknown): unknown {
 function isScript(request: FastifyRequest): boolean {
   const type = request.headers['content-type'] ?? ''
   return type.startsWith('application/json') || request.headers['x-csrf-token'] !== undefined
-}
-
-/** Compares without telling by its time how much was right. */
-function sameText(left: string, right: string): boolean {
-  const [a, b] = [createHash('sha256').update(left).digest(), createHash('sha256').update(right).digest()]
-  return timingSafeEqual(a, b)
 }

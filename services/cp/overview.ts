@@ -2,9 +2,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { utcNow } from '../../lib/database/pool.ts'
+import { iso } from '../../lib/database/rows.ts'
 import { show } from './answer-form.ts'
 import type { HealthBoard } from './health-board.ts'
-import { iso } from './rows.ts'
 import { sessionOf } from './session-guard.ts'
 
 export function registerOverview(

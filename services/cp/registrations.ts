@@ -2,12 +2,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { z } from 'zod'
+import { iso, isoOrNull } from '../../lib/database/rows.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { answerFormOf, show, showPage } from './answer-form.ts'
 import { enrolment } from './enrolment.ts'
 import { fieldsOf } from './forgery.ts'
 import type { Peer } from './peer.ts'
-import { iso, isoOrNull } from './rows.ts'
 import { sessionOf } from './session-guard.ts'
 
 const mostListed = 200

@@ -4,8 +4,8 @@
  */
 import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { within } from '../../lib/broker/within.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { within } from '../../lib/process/within.ts'
 import type { Attempts } from './attempts.ts'
 import type { Authority } from './authority.ts'
 import type { Enrolment } from './enrolment.ts'

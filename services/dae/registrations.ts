@@ -2,6 +2,7 @@
 import { createHash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
 import type { Pool, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
 import { retryDeadlock, utcNow } from '../../lib/database/pool.ts'
+import { iso, isoOrNull } from '../../lib/database/rows.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { refuseWithoutPlace } from './licensed-places.ts'
 
@@ -118,12 +119,8 @@ function registrationOf(row: RowDataPacket): Registration {
     createdBy: String(row.created_by),
     createdAt: iso(row.created_at),
     expiresAt: iso(row.expires_at),
-    usedAt: row.used_at === null ? null : iso(row.used_at)
+    usedAt: isoOrNull(row.used_at)
   }
-}
-
-function iso(datetime: unknown): string {
-  return `${String(datetime).replace(' ', 'T')}Z`
 }
 
 function hashOf(secret: string): Buffer {

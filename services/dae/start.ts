@@ -1,6 +1,6 @@
-import { within } from '../../lib/broker/within.ts'
 import { openCache } from '../../lib/cache/cache.ts'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
+import { within } from '../../lib/process/within.ts'
 import type { RunningService, Service } from '../../lib/service/service.ts'
 import type { DaeConfig } from '../catalog.ts'
 import { registerApi } from './api.ts'

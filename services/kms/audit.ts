@@ -6,7 +6,7 @@ import type { Pool } from 'mysql2/promise'
 import type { Logger } from 'pino'
 import { asDatabaseError, utcNow } from '../../lib/database/pool.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
-import { within } from './deadline.ts'
+import { within } from '../../lib/process/within.ts'
 
 export interface AuditEntry {
   /** Role of the caller. */
@@ -41,7 +41,7 @@ export function openAudit(database: Pool, log: Logger): Audit {
   const record = async ({ actor, action, subject, requestId }: AuditEntry, outcome: string) => {
     const written = write([utcNow(), actor, action, subject.slice(0, 190), outcome, requestId])
     try {
-      await within(writeMs, written, 'the database does not answer')
+      await within(writeMs, 'writing the audit record', () => written)
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw asDatabaseError(thrown)
       throw new AppError('database-unavailable', 'The audit record cannot be written in time.', { cause: thrown })

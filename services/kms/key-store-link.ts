@@ -5,7 +5,7 @@
 import type { Logger } from 'pino'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import type { EncryptsData, KeyStore } from '../../lib/keystore/keystore.ts'
-import { within } from './deadline.ts'
+import { within } from '../../lib/process/within.ts'
 
 export type OpenKeyStore = KeyStore & EncryptsData
 
@@ -88,7 +88,7 @@ class ReopeningLink implements KeyStoreLink {
     const store = this.#store
     if (store === null || !this.#answers) throw unavailable(this.#detail)
     try {
-      return await within(withinMs, work(store), 'the token is too slow')
+      return await within(withinMs, 'the token', () => work(store))
     } catch (thrown) {
       if (isPinRejected(thrown)) this.#lost(store, thrown)
       // Whether the key store is gone too is the agent's to tell: a full queue, one odd answer or a slow one says nothing.

@@ -1,7 +1,7 @@
 import type { Pool } from 'mysql2/promise'
 import { messageOf } from '../../lib/errors/app-error.ts'
+import { within } from '../../lib/process/within.ts'
 import type { Readiness } from '../../lib/service/service.ts'
-import { within } from './deadline.ts'
 import type { KeyStoreLink } from './key-store-link.ts'
 
 /** Never logs in and never waits for the token: the link knows its own state. */
@@ -14,7 +14,7 @@ export async function readiness(link: KeyStoreLink, database: Pool, profile: str
 
 async function databasePart(database: Pool): Promise<{ ok: boolean; detail: string }> {
   try {
-    await within(2000, database.query('SELECT 1'), 'the database does not answer')
+    await within(2000, 'the database', () => database.query('SELECT 1'))
     return { ok: true, detail: 'answers' }
   } catch (thrown) {
     return { ok: false, detail: messageOf(thrown) }

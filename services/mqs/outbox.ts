@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
 import { utcNow } from '../../lib/database/pool.ts'
+import { iso, isoOrNull, jsonColumn } from '../../lib/database/rows.ts'
 
 export interface OutboxEvent {
   readonly id: string
@@ -56,7 +57,7 @@ export function openOutbox(database: Pool): Outbox {
       const [row] = rows
       if (row === undefined) return null
       return {
-        publishedAt: row.published_at === null ? null : iso(row.published_at),
+        publishedAt: isoOrNull(row.published_at),
         parkedBecause: row.parked_because
       }
     },
@@ -97,7 +98,7 @@ export async function oldestOf(
     topic: String(row.topic),
     key: String(row.event_key),
     type: String(row.type),
-    payload: typeof row.payload === 'string' ? JSON.parse(row.payload) : row.payload,
+    payload: jsonColumn(row.payload),
     createdAt: iso(row.created_at)
   }))
 }
@@ -115,8 +116,4 @@ export async function park(connection: PoolConnection, event: OutboxEvent, becau
     because.slice(0, 190),
     event.id
   ])
-}
-
-function iso(datetime: unknown): string {
-  return `${String(datetime).replace(' ', 'T')}Z`
 }
