@@ -1,6 +1,6 @@
 /** From the answers of step 3 to the configuration of the key store, with the library of the client that is installed. */
 import { AppError } from '../../../lib/errors/app-error.ts'
-import { findHsmClients } from '../../../lib/keystore/client-discovery.ts'
+import { findHsmClients } from '../../../lib/luna-client/client-discovery.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import type { GemaltoAnswers, KmsAnswers } from './answers.ts'
 

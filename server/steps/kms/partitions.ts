@@ -4,7 +4,7 @@
  * there at once.
  */
 import { messageOf } from '../../../lib/errors/app-error.ts'
-import { findHsmClients, type HsmClient } from '../../../lib/keystore/client-discovery.ts'
+import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 import { guardedName } from '../../../lib/keystore/guarded-login.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'

@@ -1,5 +1,5 @@
 /** This server against the guide's table 2 (one node: 8 cores, 32 GB, 1 TB), as information: nothing here blocks. */
-import { findHsmClients, type HsmClient } from '../../../lib/keystore/client-discovery.ts'
+import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 import { type HostSeen, observeHost } from '../../checks/host.ts'
 
 export interface HostRow {
