@@ -58,13 +58,23 @@ describe('an answers file that cannot be right is refused with its line and colu
     ],
     ['an unknown step without fields', `${top}steps:\n  kmz:\n`, '3:3', /^there is no step kmz/],
     ['a list for a step', `${top}steps:\n  kms: [1]\n`, '3:3', /^A step holds its fields/],
-    ['an unknown field', inKms('    slot: 3\n    sloot: 4\n'), '5:5', /^KMS Deployment has no field sloot\.$/],
+    [
+      'an unknown field',
+      inKms('    slot: 3\n    sloot: 4\n'),
+      '5:5',
+      /^KMS Deployment has no field sloot\. Did you mean slot\?$/
+    ],
     ['an unknown field without a value', inKms('    slot: 3\n    sloot:\n'), '5:5', /has no field sloot/],
     ['a name that every object has', inKms('    constructor: 1\n'), '4:5', /has no field constructor/],
     ['a prototype', inKms('    __proto__: {slot: 3}\n'), '4:5', /nothing named __proto__/],
     ['a value of the wrong kind', inKms('    keyStore: gemalto-safenet\n    slot: three\n'), '5:5', /slot/i],
     ['a port that is none', `${top}steps:\n  database:\n    dbPort: 70000\n`, '4:5', /65535/],
-    ['a reference that is none', inKms('    password: {fil: pin}\n'), '4:5', /takes a value, or \{file: path\}/],
+    [
+      'a reference that is none',
+      inKms('    password: {fil: pin}\n'),
+      '4:5',
+      /takes a value, or one of \{file: path\}, \{credential: name\}, \{env: NAME\}\.$/
+    ],
     ['a file that is not there', inKms('    password: {file: gone.pin}\n'), '4:5', /gone\.pin is missing\.$/],
     ['a folder for a file', inKms('    partition: {file: .}\n'), '4:5', /is not a file\.$/]
   ]
@@ -101,6 +111,54 @@ test('secrets come from 0600 files beside the answers file, without the last lin
   assert.deepEqual(file, { steps: { kms: { password: ' a pass phrase ', slot: 3 } }, continueAnyway: false })
 })
 
+test('a value may stand in the environment, or be a credential of the systemd unit', async () => {
+  const credentials = mkdtempSync(join(folder, 'credentials-'))
+  writeFileSync(join(credentials, 'hsm'), 'a pass phrase\n', { mode: 0o600 })
+  process.env.CREDENTIALS_DIRECTORY = credentials
+  process.env.KEYSCALER_TEST_PARTITION = 'HSMoDnFIPS'
+  const text = inKms('    password: {credential: hsm}\n    partition: {env: KEYSCALER_TEST_PARTITION}\n')
+  try {
+    assert.deepEqual((await read(text, 0o644)).steps, {
+      kms: { password: 'a pass phrase', partition: 'HSMoDnFIPS' }
+    })
+    chmodSync(join(credentials, 'hsm'), 0o644)
+    assert.match((await refusal(text)).message, /:4:5: .*hsm may be read by others/)
+  } finally {
+    delete process.env.CREDENTIALS_DIRECTORY
+    delete process.env.KEYSCALER_TEST_PARTITION
+  }
+  const gone = await refusal(text)
+  assert.match(gone.message, /:4:5: there is no credentials folder to take hsm from\.\n.*:5:5: the environment has no /)
+  assert.match(gone.cure ?? '', /LoadCredential=hsm/)
+})
+
+test('everything that is wrong is told at once', async () => {
+  const { message } = await refusal(
+    `${inKms('    keyStore: gemalto-safenet\n    slot: three\n    partion: x\n')}  databse: {}\n  cp:\n    cpHost: ftp://x\n`
+  )
+  const lines = message.split('\n').map((line) => line.slice(path.length))
+  assert.deepEqual(
+    lines.map((line) => line.slice(0, 5)),
+    [':6:5:', ':5:5:', ':7:3:', ':9:5:']
+  )
+  assert.match(lines[0] ?? '', /no field partion\. Did you mean partition\?$/)
+  assert.match(lines[2] ?? '', /no step databse .* Did you mean database\?$/)
+})
+
+test('a whole file names what is missing, the steps that are not there too', async () => {
+  const error = await readAnswersFile(write('part.yaml', `${top}steps:\n  cp: {}\n`), steps, { whole: true }).catch(
+    (thrown: unknown) => thrown
+  )
+  assert.ok(error instanceof AppError)
+  assert.match(error.message, /part\.yaml:3:3: cpHost: You must provide a value for Cp Hostname\.$/m)
+  assert.match(error.message, /part\.yaml:2:1: dbHost: You must provide a value for Database Host\.$/m)
+})
+
+test('JSON is taken as it is', async () => {
+  const json = JSON.stringify({ apiVersion: 'setup/v1', steps: { mqs: { mqsHost: 'https://mqs.example' } } }, null, 2)
+  assert.deepEqual((await read(json)).steps, { mqs: { mqsHost: 'https://mqs.example' } })
+})
+
 test('a field left empty is a field not given, and a step may be left out', async () => {
   assert.deepEqual(await read(`${top}continueAnyway: true\nsteps:\n  cp:\n  database:\n    dbCa:\n`), {
     steps: { cp: {}, database: {} },
@@ -123,7 +181,10 @@ test('keyscaler apply ends with 3, says where, and has not even made the state f
   const wrong = apply(write('wrong.yaml', inKms('    sloot: 4\n')))
   assert.equal(wrong.status, 3, wrong.stderr)
   assert.equal(wrong.stdout, '')
-  assert.match(wrong.stderr, /^keyscaler: .*wrong\.yaml:4:5: KMS Deployment has no field sloot\.\n$/)
+  assert.match(
+    wrong.stderr,
+    /^keyscaler: .*wrong\.yaml:4:5: KMS Deployment has no field sloot\. Did you mean slot\?\n$/
+  )
   const gone = apply(join(folder, 'nowhere.yaml'))
   assert.equal(gone.status, 3, gone.stderr)
   assert.match(gone.stderr, /nowhere\.yaml cannot be read/)

@@ -1,15 +1,16 @@
 /**
- * The answers file: `apiVersion: setup/v1`, and under `steps` each step's fields, as the form has them. Secrets may be
- * `{ file: path }` (a 0600 file); a secret written into the file itself asks that the file be 0600. Unknown steps and
- * keys are refused with their line.
+ * The answers file: `apiVersion: setup/v1`, and under `steps` each step's fields, as the form has them; YAML, or JSON,
+ * which is YAML too. A value may stand elsewhere (secret-reference.ts); a secret written into the file itself asks that
+ * the file be ours and 0600. Everything that is wrong is told at once, each with its line and column.
  */
-import { readFile, stat } from 'node:fs/promises'
-import { dirname, isAbsolute, resolve } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { closestMatch } from 'leven'
 import { z } from 'zod'
-import { readPrivateFile } from '../../lib/config/private-file.ts'
-import { AppError, messageOf } from '../../lib/errors/app-error.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
-import { readYamlFile } from './yaml-file.ts'
+import { referenceSchema, referred } from './secret-reference.ts'
+import { readYamlFile, type YamlFile } from './yaml-file.ts'
 
 export type RawAnswers = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 
@@ -19,9 +20,15 @@ export interface AnswersFile {
   readonly continueAnyway: boolean
 }
 
-const fileReference = z.strictObject({ file: z.string().min(1) })
+export interface ReadOptions {
+  /** Nothing is kept from an earlier run, so what is missing is wrong too. */
+  readonly whole?: boolean
+}
+
 const shape = z.strictObject(
   {
+    // For editors (yaml-language-server reads it as a comment, VS Code's JSON from here); not read by us.
+    $schema: z.string().optional(),
     apiVersion: z.literal('setup/v1', { error: 'apiVersion must be setup/v1.' }),
     continueAnyway: z.boolean({ error: 'continueAnyway must be true or false.' }).default(false),
     steps: z.record(
@@ -38,58 +45,116 @@ const shape = z.strictObject(
   }
 )
 
+interface Problem {
+  readonly at: string
+  readonly why: string
+  readonly cure?: string | undefined
+}
+
 /**
  * All that can be refused without asking anybody is refused here, before anything is touched.
- * @throws AppError invalid-input with file:line:column
+ * @throws AppError invalid-input with one line a problem, each beginning with file:line:column
  */
-export async function readAnswersFile(path: string, steps: readonly DefinedStep[]): Promise<AnswersFile> {
-  const { value, placeOf } = await readYamlFile(path)
-  const parsed = shape.safeParse(value)
+export async function readAnswersFile(
+  path: string,
+  steps: readonly DefinedStep[],
+  { whole = false }: ReadOptions = {}
+): Promise<AnswersFile> {
+  const file = await readYamlFile(path)
+  const parsed = shape.safeParse(file.value)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
     const key = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
-    throw new AppError('invalid-input', `${placeOf([...(issue?.path ?? []), ...key])}: ${issue?.message}`)
+    throw refused([{ at: file.placeOf([...(issue?.path ?? []), ...key]), why: issue?.message ?? '' }])
   }
-  const open = await readableByOthers(path)
+  const reader = new StepReader(path, file, await notOursAlone(path))
   const answers: Record<string, Record<string, unknown>> = {}
   for (const [id, given] of Object.entries(parsed.data.steps)) {
     const step = steps.find((candidate) => candidate.id === id)
-    if (step === undefined) {
-      const known = steps.map((candidate) => candidate.id).join(', ')
-      throw new AppError('invalid-input', `${placeOf(['steps', id])}: there is no step ${id} (steps: ${known}).`)
-    }
-    const fields: Record<string, unknown> = {}
-    for (const [field, typed] of Object.entries(given ?? {})) {
-      const at = placeOf(['steps', id, field])
-      const view = Object.hasOwn(step.fields, field) ? step.fields[field] : undefined
-      if (view === undefined) throw new AppError('invalid-input', `${at}: ${step.title} has no field ${field}.`)
-      if (typed === null) continue
-      const reference = fileReference.safeParse(typed)
-      if (reference.success) fields[field] = await fileContent(reference.data.file, path, at, view.secret === true)
-      else if (typeof typed === 'object' && !Array.isArray(typed)) {
-        throw new AppError('invalid-input', `${at}: ${field} takes a value, or {file: path} and nothing else.`)
-      } else if (view.secret === true && open) {
-        throw new AppError('invalid-input', `${at}: ${field} is a secret, and ${path} may be read by others.`, {
-          cure: `chmod 600 ${path}, or write {file: …} instead of the secret.`
-        })
-      } else fields[field] = typed
-    }
-    refuseWrongValues(step, fields, (field) => placeOf(['steps', id, field]))
-    answers[id] = fields
+    if (step === undefined) reader.unknownStep(id, steps)
+    else answers[id] = await reader.read(step, given ?? {}, whole)
   }
+  if (whole) {
+    for (const step of steps) {
+      if (!Object.hasOwn(parsed.data.steps, step.id)) answers[step.id] = await reader.read(step, {}, true)
+    }
+  }
+  if (reader.problems.length > 0) throw refused(reader.problems)
   return { steps: answers, continueAnyway: parsed.data.continueAnyway }
 }
 
-/** What is missing may be kept from an earlier run; what is there and wrong is wrong now. */
-function refuseWrongValues(
-  step: DefinedStep,
-  fields: Readonly<Record<string, unknown>>,
-  placeOf: (field: string) => string
-): void {
-  const parsed = step.parse(fields)
-  if (parsed.ok) return
-  const wrong = Object.entries(parsed.fields).find(([field]) => Object.hasOwn(fields, field))
-  if (wrong !== undefined) throw new AppError('invalid-input', `${placeOf(wrong[0])}: ${wrong[1]}`)
+/** Reads step after step of one file, and notes what is wrong. */
+class StepReader {
+  readonly problems: Problem[] = []
+  readonly #path: string
+  readonly #file: YamlFile
+  /** Why a secret may not stand in the file itself. */
+  readonly #open: string | null
+
+  constructor(path: string, file: YamlFile, open: string | null) {
+    this.#path = path
+    this.#file = file
+    this.#open = open
+  }
+
+  unknownStep(id: string, steps: readonly DefinedStep[]): void {
+    const known = steps.map((step) => step.id)
+    const why = `there is no step ${id} (steps: ${known.join(', ')}).${meant(id, known)}`
+    this.problems.push({ at: this.#file.placeOf(['steps', id]), why })
+  }
+
+  async read(step: DefinedStep, given: Readonly<Record<string, unknown>>, whole: boolean) {
+    const before = this.problems.length
+    const fields: Record<string, unknown> = {}
+    for (const [field, typed] of Object.entries(given)) {
+      const why = await this.#refusal(step, field, typed, fields)
+      if (why !== null) this.problems.push({ at: this.#file.placeOf(['steps', step.id, field]), ...why })
+    }
+    // What is missing may be kept from an earlier run; what is there and wrong is wrong now.
+    const parsed = step.parse(fields)
+    if (!parsed.ok) {
+      for (const [field, why] of Object.entries(parsed.fields)) {
+        const told = this.problems.slice(before).some(({ at }) => at === this.#file.placeOf(['steps', step.id, field]))
+        if (told || !(whole || Object.hasOwn(fields, field))) continue
+        const named = Object.hasOwn(fields, field) || field === '_' ? why : `${field}: ${why}`
+        this.problems.push({ at: this.#file.placeOf(['steps', step.id, field]), why: named })
+      }
+    }
+    return fields
+  }
+
+  /** Takes one field into `fields`, or says why not. */
+  async #refusal(
+    step: DefinedStep,
+    field: string,
+    typed: unknown,
+    fields: Record<string, unknown>
+  ): Promise<Omit<Problem, 'at'> | null> {
+    const view = Object.hasOwn(step.fields, field) ? step.fields[field] : undefined
+    if (view === undefined)
+      return { why: `${step.title} has no field ${field}.${meant(field, Object.keys(step.fields))}` }
+    if (typed === null) return null
+    const secret = view.secret === true
+    const reference = referenceSchema.safeParse(typed)
+    if (reference.success) {
+      try {
+        fields[field] = await referred(reference.data, this.#path, secret)
+        return null
+      } catch (thrown) {
+        if (!(thrown instanceof AppError)) throw thrown
+        return { why: thrown.message, cure: thrown.cure }
+      }
+    }
+    if (typeof typed === 'object' && !Array.isArray(typed)) {
+      return { why: `${field} takes a value, or one of {file: path}, {credential: name}, {env: NAME}.` }
+    }
+    if (secret && this.#open !== null) {
+      const cure = `chmod 600 ${this.#path} as its owner, or write {file: …} instead of the secret.`
+      return { why: `${field} is a secret, and ${this.#path} ${this.#open}.`, cure }
+    }
+    fields[field] = typed
+    return null
+  }
 }
 
 /** First values for the form's fields: no secrets, and no ticks (nobody accepts terms for another). */
@@ -107,21 +172,22 @@ export function suggestionsFrom(file: AnswersFile, steps: readonly DefinedStep[]
   )
 }
 
-async function fileContent(file: string, from: string, at: string, secret: boolean): Promise<string> {
-  const path = isAbsolute(file) ? file : resolve(dirname(from), file)
-  const refuse = (why: string, cure?: string): never => {
-    throw new AppError('invalid-input', `${at}: ${why}`, cure === undefined ? {} : { cure })
-  }
-  const info = await stat(path).catch(() => null)
-  if (info === null) refuse(`the file ${path} is missing.`)
-  if (info?.isFile() !== true) refuse(`${path} is not a file.`)
-  const text = await (secret ? readPrivateFile(path) : readFile(path, 'utf8')).catch((cause) =>
-    refuse(messageOf(cause), cause instanceof AppError ? cause.cure : undefined)
-  )
-  // An editor ends a file with a line end; a space before it may be part of a password.
-  return (secret ? text?.replace(/\r?\n$/, '') : text?.trimEnd()) ?? ''
+function refused(problems: readonly Problem[]): AppError {
+  const cures = [...new Set(problems.map(({ cure }) => cure).filter((cure) => cure !== undefined))]
+  const text = problems.map(({ at, why }) => `${at}: ${why}`).join('\n')
+  return new AppError('invalid-input', text, cures.length === 0 ? {} : { cure: cures.join('\n') })
 }
 
-async function readableByOthers(path: string): Promise<boolean> {
-  return ((await stat(path)).mode & 0o077) !== 0
+/** A third of the letters may differ: enough for a slip, too little for another word. */
+function meant(typed: string, known: readonly string[]): string {
+  const closest = closestMatch(typed, known, { maxDistance: Math.max(1, Math.floor(typed.length / 3)) })
+  return closest === undefined ? '' : ` Did you mean ${closest}?`
+}
+
+/** Root may read what it likes; everybody else keeps secrets in files of their own. */
+async function notOursAlone(path: string): Promise<string | null> {
+  const { mode, uid } = await stat(path)
+  if ((mode & 0o077) !== 0) return 'may be read by others'
+  const us = userInfo().uid
+  return us === 0 || uid === us ? null : 'belongs to another user'
 }
