@@ -4,11 +4,11 @@ import { readFile } from 'node:fs/promises'
 import { fingerprint } from '../../../lib/x509/fingerprint.ts'
 import { catalog, type ServiceName, serviceNames } from '../../../services/catalog.ts'
 import { type Check, defineCheck } from '../../checks/check.ts'
+import { type KeyStoreRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { askReadiness, type Readiness } from '../../deploy/process/readiness.ts'
 import { readDeployedConfig, runFolder } from '../../deploy/process/run-folder.ts'
 import { reachOf } from '../../deploy/process/service-request.ts'
 import { identityFiles } from '../../deploy/service-identity.ts'
-import { type KeyStoreRecord, readKeyStoreRecord } from '../kms/key-store-record.ts'
 
 const deadlineMs = 10_000
 

@@ -4,11 +4,11 @@ import { readFile } from 'node:fs/promises'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { fingerprint } from '../../../lib/x509/fingerprint.ts'
 import { catalog } from '../../../services/catalog.ts'
+import { readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { readDeployedConfig, runFolder } from '../../deploy/process/run-folder.ts'
 import { reachOf } from '../../deploy/process/service-request.ts'
 import { identityFiles } from '../../deploy/service-identity.ts'
 import type { ServiceStatus } from '../../deploy/target.ts'
-import { readKeyStoreRecord } from '../kms/key-store-record.ts'
 
 export interface InstallResult {
   readonly verdict: { readonly ok: boolean; readonly text: string }

@@ -3,8 +3,8 @@ import { X509Certificate } from 'node:crypto'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import { type Check, defineCheck } from '../../checks/check.ts'
+import { keyStoreFromRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { hostChecks } from '../host-checks.ts'
-import { keyStoreFromRecord, readKeyStoreRecord } from '../kms/key-store-record.ts'
 import type { DaeAnswers } from './answers.ts'
 
 /** What each CA key takes; of alternatives one is enough (a Luna partition in FIPS mode makes RSA keys another way). */

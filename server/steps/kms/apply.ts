@@ -13,6 +13,12 @@ import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import { openKmsClient } from '../../../lib/kms-client/open-kms-client.ts'
+import {
+  isSameKeyStore,
+  type KeyStoreRecord,
+  readKeyStoreRecord,
+  recordKeyStore
+} from '../../checks/key-store/key-store-record.ts'
 import { serviceAddress } from '../../deploy/addresses.ts'
 import { ensureIdentity, identityFiles, identityIsGood, wizardIdentity } from '../../deploy/service-identity.ts'
 import type { ApplyContext } from '../apply-context.ts'
@@ -21,7 +27,6 @@ import type { ApplyResult } from '../step.ts'
 import type { KmsAnswers } from './answers.ts'
 import { findKeyRow, forgetOwnKeys, keysAreInUse } from './key-rows.ts'
 import { keyStoreOf, pinOf } from './key-store.ts'
-import { isSameKeyStore, type KeyStoreRecord, readKeyStoreRecord, recordKeyStore } from './key-store-record.ts'
 import { ensureKey, ensureServiceCa, issuedByToken } from './own-keys.ts'
 
 export async function applyKms(answers: KmsAnswers, context: ApplyContext): Promise<ApplyResult> {

@@ -1,7 +1,7 @@
 /** From the answers of step 3 to the configuration of the key store, with the library of the client that is installed. */
 import { AppError } from '../../../lib/errors/app-error.ts'
-import { findHsmClients } from '../../../lib/luna-client/client-discovery.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
+import { findHsmClients } from '../../../lib/luna-client/client-discovery.ts'
 import type { GemaltoAnswers, KmsAnswers } from './answers.ts'
 
 /** @throws AppError not-found when no library was given and no HSM client is on this machine */

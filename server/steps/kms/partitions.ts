@@ -4,12 +4,12 @@
  * there at once.
  */
 import { messageOf } from '../../../lib/errors/app-error.ts'
-import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 import { guardedName } from '../../../lib/keystore/guarded-login.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import type { SlotFacts } from '../../../lib/keystore/token-facts.ts'
+import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 
 export interface FoundPartition {
   readonly slot: number

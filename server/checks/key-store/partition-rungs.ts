@@ -1,6 +1,6 @@
 /** Slot, token, label and PIN state of an HSM partition: all of it is known before a login is spent. */
 import type { SlotFacts } from '../../../lib/keystore/token-facts.ts'
-import type { Offer, Rung } from '../../checks/check.ts'
+import type { Offer, Rung } from '../check.ts'
 import { type SeenKeyStore, stoppedCure, stoppedIn, stoppedWords } from './seen-key-store.ts'
 
 export const lockWords = 'the partition locks after at most 10 failures (partition policy 20)'

@@ -1,7 +1,7 @@
 /** The last rungs for every key store: one login, what is offered, and real operations with keys of the session. */
 import type { CallFailure } from '../../../lib/keystore/ckr-error.ts'
 import type { RoundTripName } from '../../../lib/keystore/probe-messages.ts'
-import type { Rung } from '../../checks/check.ts'
+import type { Rung } from '../check.ts'
 import { lockedCure, lockWords } from './partition-rungs.ts'
 import { failureCure, failureWords, type SeenKeyStore, stoppedCure, stoppedIn, stoppedWords } from './seen-key-store.ts'
 

@@ -1,5 +1,5 @@
 /** The first rungs for every key store: the library is a file that can be loaded, and it starts. */
-import type { Rung } from '../../checks/check.ts'
+import type { Rung } from '../check.ts'
 import { type SeenKeyStore, stoppedCure, stoppedIn, stoppedWords } from './seen-key-store.ts'
 
 const why = {
