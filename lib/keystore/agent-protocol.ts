@@ -11,6 +11,8 @@ export interface AgentOperations {
   create: { ask: KeySpec; answer: KeyRef }
   find: { ask: { readonly id: string }; answer: KeyRef | null }
   publicKey: { ask: { readonly id: string }; answer: PublicJwk }
+  /** 6 hexadecimal digits. */
+  checkValue: { ask: { readonly id: string }; answer: string }
   /** `input`: a digest for EC, a DigestInfo for RSA; answers r||s or the RSA signature. */
   sign: {
     ask: { readonly id: string; readonly algorithm: KeyAlgorithm; readonly input: Uint8Array }

@@ -6,7 +6,7 @@ import type pkcs11js from 'pkcs11js'
 import { AgentRefusal, problemOf } from './agent-problem.ts'
 import type { AgentAnswer, AgentCall, AgentOperations } from './agent-protocol.ts'
 import { gcmDecrypt, gcmEncrypt, type IvMode, refusesCallerIv } from './gcm.ts'
-import { type OpenSession, signRaw } from './key-operations.ts'
+import { checkValue, type OpenSession, signRaw } from './key-operations.ts'
 import { attempt, CallRefused, openSession } from './module.ts'
 import type { MechanismChoices } from './profiles/profile.ts'
 import { type KeyInToken, TokenKeys } from './token-keys.ts'
@@ -48,6 +48,13 @@ export class TokenWork {
         return (await this.keys.find(call.ask.id))?.ref ?? null
       case 'publicKey':
         return await this.#publicKey(call.ask.id)
+      case 'checkValue':
+        return await this.#withKey(call.ask.id, (key) => {
+          if (key.ref.algorithm !== 'AES-256') {
+            throw new AgentRefusal('invalid-input', `The key ${call.ask.id} has no check value.`, '')
+          }
+          return checkValue(this.#session, key.use)
+        })
       case 'sign': {
         const { id, algorithm, input } = call.ask
         return await this.#withKey(id, (key) => {

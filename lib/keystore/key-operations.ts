@@ -12,6 +12,9 @@ export interface OpenSession {
 }
 
 const mechanismInvalid = 0x70
+const attributeTypeInvalid = 0x12
+const ckaCheckValue = 0x90
+const checkValueBytes = 3
 
 export function generateAes({ library, session }: OpenSession, place: KeyPlace): pkcs11js.Handle {
   const mechanism = { mechanism: pkcs11js.CKM_AES_KEY_GEN }
@@ -47,6 +50,26 @@ export function signRaw(open: OpenSession, algorithm: string, key: pkcs11js.Hand
   const mechanism = { mechanism: algorithm.startsWith('RSA') ? pkcs11js.CKM_RSA_PKCS : pkcs11js.CKM_ECDSA }
   attempt('C_SignInit', () => library.C_SignInit(session, mechanism, key))
   return Buffer.from(attempt('C_Sign', () => library.C_Sign(session, input, Buffer.alloc(512))))
+}
+
+/** Of an AES key, 6 hexadecimal digits. NSS keeps no CKA_CHECK_VALUE, so its definition is carried out (PKCS#11 v2.40, 4.10.2). */
+export function checkValue(open: OpenSession, key: pkcs11js.Handle): string {
+  const kept = keptCheckValue(open, key)
+  if (kept !== null) return kept.toString('hex')
+  const { library, session } = open
+  attempt('C_EncryptInit', () => library.C_EncryptInit(session, { mechanism: pkcs11js.CKM_AES_ECB }, key))
+  const block = attempt('C_Encrypt', () => library.C_Encrypt(session, Buffer.alloc(16), Buffer.alloc(16)))
+  return block.subarray(0, checkValueBytes).toString('hex')
+}
+
+function keptCheckValue(open: OpenSession, key: pkcs11js.Handle): Buffer | null {
+  try {
+    const value = readBytes(open, key, ckaCheckValue)
+    return value.length === checkValueBytes ? value : null
+  } catch (error) {
+    if (error instanceof CallRefused && error.failure.code === attributeTypeInvalid) return null
+    throw error
+  }
 }
 
 /** Reads a public key object. @throws CallRefused, or Error for a key of a kind that we do not use */

@@ -82,6 +82,16 @@ export function keyStoreContract(contender: Contender): void {
         assert.deepEqual(Buffer.from(await store.decrypt(key, sealed, aad)), data)
       })
 
+      it('has a check value that stays, and another than the next key has', async () => {
+        const value = await store.checkValue(key)
+        assert.match(value, /^[0-9a-f]{6}$/)
+        assert.equal(await store.checkValue(key), value)
+        const other = await store.createKey({ id: newId(), algorithm: 'AES-256', label: 'another' })
+        assert.notEqual(await store.checkValue(other), value)
+        const signs = await store.createKey({ id: newId(), algorithm: 'EC-P256', label: 'signs' })
+        await assert.rejects(store.checkValue(signs), { code: 'invalid-input' })
+      })
+
       it('neither signs nor has a public half', async () => {
         await assert.rejects(store.sign(key, data), { code: 'invalid-input' })
         await assert.rejects(store.publicKey(key), { code: 'invalid-input' })

@@ -46,11 +46,18 @@ export interface KeyRef {
 export interface KeyStore {
   /** Label, serial, model and slot of the token that is open. */
   readonly token: TokenIdentity
+  /** How many sessions do the work, each in a thread of its own. */
+  readonly sessions: number
   /** Creates a sensitive, non-extractable token key. @throws AppError conflict if the id exists. */
   createKey: (spec: KeySpec) => Promise<KeyRef>
   /** Finds by CKA_ID; null when absent. @throws AppError conflict when more than one, or one that is not sensitive and non-extractable. */
   findKey: (id: string) => Promise<KeyRef | null>
   publicKey: (ref: KeyRef) => Promise<KeyObject>
+  /**
+   * The check value of an AES key: 6 hexadecimal digits that tell two keys apart and nothing about either (CKA_CHECK_VALUE, or
+   * the first 3 bytes of a zero block under AES-ECB, which is the same). @throws AppError invalid-input for a key that signs
+   */
+  checkValue: (ref: KeyRef) => Promise<string>
   /** Signs `data` (hashed here, not by the caller) with ECDSA or RSASSA-PKCS1-v1_5; verified with the public key before it is returned. */
   sign: (ref: KeyRef, data: Uint8Array) => Promise<Uint8Array>
   /** 1..4096 bytes from C_GenerateRandom. */

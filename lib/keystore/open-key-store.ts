@@ -16,6 +16,11 @@ export interface OpenOptions {
   readonly guard: PinGuard
   /** The agent is gone and was not closed: every later call fails. Open again to go on; told once. */
   readonly onLost?: ((why: AppError) => void) | undefined
+  /**
+   * How many sessions may do the work, each in a thread of its own; the profile's number by default. The token may allow fewer,
+   * see `KeyStore.sessions`.
+   */
+  readonly sessions?: number | undefined
   /** NSS only: make the store (folder 0700, first password) when the folder holds none. */
   readonly create?: boolean | undefined
   /** A person has confirmed to send a password that the guard holds back. Never set by a program. */
@@ -78,6 +83,7 @@ async function prepareNssFolder(folder: string, { create }: OpenOptions): Promis
 
 class AgentKeyStore implements KeyStore, EncryptsData {
   readonly token: TokenIdentity
+  readonly sessions = 1
   readonly #client: AgentClient
   readonly #publicKeys = new Map<string, KeyObject>()
 
@@ -102,6 +108,11 @@ class AgentKeyStore implements KeyStore, EncryptsData {
     const key = publicKeyObject(await this.#client.ask('publicKey', { id: ref.id }))
     this.#publicKeys.set(ref.id, key)
     return key
+  }
+
+  checkValue: KeyStore['checkValue'] = async (ref) => {
+    refuseBadId(ref.id)
+    return await this.#client.ask('checkValue', { id: ref.id })
   }
 
   sign: KeyStore['sign'] = async (ref, data) => {

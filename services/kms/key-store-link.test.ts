@@ -214,7 +214,9 @@ function storeOf(world: World): OpenKeyStore {
   return {
     token: { slot: 3, label: 'test', serial: '1', model: '', manufacturer: '', firmware: '1.0' },
     createKey: unused,
+    sessions: 1,
     findKey: unused,
+    checkValue: unused,
     publicKey: unused,
     sign: unused,
     encrypt: unused,
