@@ -6,7 +6,7 @@ import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises
 import { join, resolve } from 'node:path'
 import { buildLuna } from './build.mjs'
 import type { InitialiseAnswer, InitialiseOrder } from './initialise.ts'
-import { freshState, makeLunaState, setLunaState } from './state.ts'
+import { adoptLunaState, freshState, makeLunaState, setLunaState } from './state.ts'
 
 /** Everything an administrator has to type, PIN apart. */
 export interface LunaToken {
@@ -52,6 +52,7 @@ export async function createLunaToken(dir: string, secrets: LunaSecrets): Promis
   )
   if (serial !== null) {
     await writeConf(confPath, module, serial) // the library may have moved with the repository
+    await adoptLunaState(confPath)
     return { module, confPath, slot: freshState.slot, label, serial }
   }
 
