@@ -4,7 +4,7 @@ import { AppError } from '../errors/app-error.ts'
 
 const key = z.object({
   id: z.string(),
-  purpose: z.enum(['master', 'service-ca', 'tenant-ca', 'tenant']),
+  purpose: z.enum(['master', 'service-ca', 'tenant-ca', 'tenant', 'signing']),
   algorithm: z.string(),
   label: z.string(),
   tenant: z.string().nullable(),

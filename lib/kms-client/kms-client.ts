@@ -7,7 +7,7 @@ import type { Sealed } from '../keystore/keystore.ts'
 export interface KmsKey {
   /** CKA_ID, hex. */
   readonly id: string
-  readonly purpose: 'master' | 'service-ca' | 'tenant-ca' | 'tenant'
+  readonly purpose: 'master' | 'service-ca' | 'tenant-ca' | 'tenant' | 'signing'
   readonly algorithm: string
   readonly label: string
   readonly tenant: string | null

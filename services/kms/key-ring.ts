@@ -19,7 +19,11 @@ export interface KeyRing {
    * The tenant's key: made now, finished, or the one that there is.
    * @throws AppError conflict when there is one of another algorithm, or the token has lost it
    */
-  readonly ensure: (purpose: 'tenant' | 'tenant-ca', tenant: string, algorithm: KeyAlgorithm) => Promise<RingKey>
+  readonly ensure: (
+    purpose: 'tenant' | 'tenant-ca' | 'signing',
+    tenant: string,
+    algorithm: KeyAlgorithm
+  ) => Promise<RingKey>
   /** The key's certificate (DER): the stored one, or what `issue` makes, exactly once. */
   readonly certified: (id: string, issue: (key: RingKey) => Promise<Buffer>) => Promise<Buffer>
   /** @throws AppError conflict when the database belongs to another master key */

@@ -57,7 +57,7 @@ export async function keepCertificate(database: Pool, id: string, der: Buffer): 
 export async function keysAreInUse(database: Pool): Promise<boolean> {
   const [rows] = await database.query<RowDataPacket[]>(
     `SELECT 1 FROM data_keys UNION ALL SELECT 1 FROM certificate_authorities
-     UNION ALL SELECT 1 FROM kms_keys WHERE purpose IN ('tenant', 'tenant-ca') LIMIT 1`
+     UNION ALL SELECT 1 FROM kms_keys WHERE purpose IN ('tenant', 'tenant-ca', 'signing') LIMIT 1`
   )
   return rows.length > 0
 }
