@@ -31,6 +31,13 @@ const base = {
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info')
 }
 
+const measured = {
+  /** Worker threads, a session each; absent: as many as the profile and the token take. */
+  sessions: z.int().min(1).max(256).optional(),
+  /** SHA-256 of the library as it was validated; another file there is not loaded. */
+  moduleSha256: z.hash('sha256').optional()
+}
+
 const keyStore = z.discriminatedUnion('profile', [
   z.strictObject({
     profile: z.literal('gemalto-safenet'),
@@ -38,9 +45,10 @@ const keyStore = z.discriminatedUnion('profile', [
     confPath: path.optional(),
     slot: z.int().min(0),
     partition: z.string(),
-    serial: z.string()
+    serial: z.string(),
+    ...measured
   }),
-  z.strictObject({ profile: z.literal('nss'), module: path.optional(), folder: path })
+  z.strictObject({ profile: z.literal('nss'), module: path.optional(), folder: path, ...measured })
 ])
 
 export const kmsConfig = z.strictObject({
@@ -49,7 +57,13 @@ export const kmsConfig = z.strictObject({
   pinFile: path,
   /** Folder of the PIN guard that wizard and KMS share: the same wrong PIN is never sent twice. */
   pinGuard: path,
+  /** CKA_ID of the master key that this install was made with: any version of it, the database knows which is active. */
   masterKey: z.string(),
+  /** Key check value of that master key, six hex digits; another key under its id is refused. */
+  masterKeyCheckValue: z
+    .string()
+    .regex(/^[0-9a-f]{6}$/)
+    .optional(),
   serviceCa: z.strictObject({ keyId: z.string(), certificate: path })
 })
 

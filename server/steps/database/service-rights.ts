@@ -11,6 +11,9 @@ const own = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'] as const
 export const serviceRights: Readonly<Record<ServiceName, Readonly<Record<string, readonly Right[]>>>> = {
   kms: {
     kms_keys: keep,
+    key_rotations: keep,
+    // Rotation wraps them anew; who needs a data key makes its row.
+    data_keys: ['SELECT', 'UPDATE'],
     // Written and read, never changed: what is in the audit stays.
     kms_audit: ['SELECT', 'INSERT']
   },
