@@ -1,6 +1,6 @@
 /** The answers of step 3: one shape for the HSM, one for the software store; labels and messages as in the guide. */
 import { z } from 'zod'
-import { checkbox, missing, text } from '../answer-fields.ts'
+import { checkbox, missing, optionalText, text } from '../answer-fields.ts'
 import { bothOrNeither, certificateFields, hostAddress } from '../host-fields.ts'
 
 const slotRange = 'The slot number must be a whole number from 0 to 4294967295.'
@@ -30,6 +30,21 @@ const password = text('Gemalto SafeNet KeyStore Password')
 const folder = (label: string) =>
   text(label).regex(/^\/[^"'\\\n\r]*$/, `${label} must be an absolute path without quotes or backslashes.`)
 
+/**
+ * The name of the partition, typed to send a password although the token says that one more wrong one locks it. An object,
+ * so that it is neither shown again nor kept with the secrets: a confirmation is meant for one submission.
+ */
+const confirmLabel = z
+  .preprocess(
+    (raw) => (raw === '' ? undefined : raw),
+    z
+      .string({ error: 'The partition name must be given once, as text.' })
+      .max(32, 'A partition name has at most 32 characters.')
+      .transform((label) => ({ label }))
+      .optional()
+  )
+  .optional()
+
 const shared = {
   kmsHost: hostAddress('Kms Hostname'),
   library: folder('PKCS#11 library').optional(),
@@ -44,9 +59,11 @@ const gemalto = z
     keyStore: z.literal('gemalto-safenet'),
     slot,
     partition,
+    serial: optionalText('Partition Serial Number', 32),
     password,
     confPath: folder('Chrystoki.conf folder').optional(),
     sendAgain: checkbox('Send the password all the same'),
+    confirmLabel,
     ...shared
   })
   .check(bothOrNeither)

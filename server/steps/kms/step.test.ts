@@ -104,6 +104,18 @@ test('the plan names the partition and where the KMS will listen, and no secret'
   assert.ok(!plan.includes(gemalto.password))
 })
 
+test('a confirmation is for one submission: it is neither among the values nor kept with the secrets', async () => {
+  const parsed = kmsStep.parse({ ...gemalto, serial: '1285309841233', sendAgain: 'on', confirmLabel: 'HSMoDnFIPS' })
+  assert.ok(parsed.ok)
+  assert.deepEqual(await parsed.submission.keepSecrets(), { password: 'userpin-1' })
+  assert.equal(parsed.submission.values.serial, '1285309841233')
+  assert.deepEqual(
+    ['sendAgain', 'confirmLabel'].filter((name) => name in parsed.submission.values),
+    []
+  )
+  assert.match(fieldsOf({ ...gemalto, confirmLabel: ['HSMoDnFIPS', 'x'] }).confirmLabel ?? '', /once, as text/)
+})
+
 test('secrets are kept apart from the values', async () => {
   const parsed = kmsStep.parse(gemalto)
   assert.ok(parsed.ok)

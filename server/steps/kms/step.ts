@@ -7,6 +7,7 @@ import { kmsChecks } from './checks.ts'
 import { kmsPlan } from './plan.ts'
 
 const hsmOnly = { onlyWhen: { field: 'keyStore', is: ['gemalto-safenet'] } } as const
+const heldBack = 'A password that is held back'
 const nssOnly = { onlyWhen: { field: 'keyStore', is: ['nss'] } } as const
 
 /** Labels, options, placeholders and order are the guide's (figures 3 and 6); what it does not ask stands folded. */
@@ -94,6 +95,15 @@ const fields: Readonly<Record<KeysOfUnion<KmsAnswers>, FieldView>> = {
     folded: 'HSM client',
     ...hsmOnly
   },
+  serial: {
+    label: 'Partition Serial Number',
+    control: 'text',
+    hint: 'Filled in when a partition is chosen or pasted; then only that one is used, wherever it moves. Empty: the one that slot and name lead to.',
+    autocomplete: 'off',
+    optional: true,
+    folded: 'HSM client',
+    ...hsmOnly
+  },
   sendAgain: {
     label: 'Send the password all the same',
     control: 'checkbox',
@@ -101,7 +111,17 @@ const fields: Readonly<Record<KeysOfUnion<KmsAnswers>, FieldView>> = {
     // Not kept and never shown ticked: it is meant for one submission.
     secret: true,
     optional: true,
-    folded: 'HSM client',
+    folded: heldBack,
+    ...hsmOnly
+  },
+  confirmLabel: {
+    label: 'Partition name, to confirm the last try',
+    control: 'text',
+    hint: 'Only when the partition says that one more wrong password locks it. The Partition SO can help first: see the check.',
+    secret: true,
+    autocomplete: 'off',
+    optional: true,
+    folded: heldBack,
     ...hsmOnly
   },
   masterKey: {
@@ -128,7 +148,7 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   checks: kmsChecks,
   // The kept broker password is sealed under this key store's master key; the rest speaks to the KMS.
   makesStale: ['account', 'kafka', 'dae', 'mqs', 'cp', 'complete'],
-  secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'nssFolder'],
+  secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'serial', 'nssFolder'],
   plan: kmsPlan,
   apply: applyKms
 })
