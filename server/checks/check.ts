@@ -17,12 +17,14 @@ export interface Finding {
   readonly say: string
   /** The next thing to do; every fail has one. */
   readonly cure?: string
-  /** Where the administrator's guide treats it, e.g. "Guide: step 11, item 13". */
+  /** Where the administrator's guide treats it, e.g. "Guide: DPoD, item 13". */
   readonly guide?: string
   /** The answer that this is about, for the message beside the field. */
   readonly field?: string
   /** One click that puts right answers in: label of the button, and the values by field name. */
   readonly offer?: Offer
+  /** The return code that this is about, where a PKCS#11 call was refused. */
+  readonly ckr?: { readonly code: number; readonly name: string }
   readonly ms: number
 }
 
@@ -40,8 +42,9 @@ export interface Outcome<Seen> {
   readonly say: Says<Seen, string>
   readonly fix?: Says<Seen, string>
   readonly field?: Says<Seen, string>
-  readonly guide?: string
+  readonly guide?: Says<Seen, string | undefined>
   readonly offer?: Says<Seen, Offer | undefined>
+  readonly ckr?: (seen: Seen) => Finding['ckr'] | undefined
 }
 
 /** One row of a ladder: judged from the same observation as its neighbours. */
@@ -56,7 +59,7 @@ export interface Rung<Seen> {
 }
 
 export interface CheckWatcher {
-  finding?: (finding: Finding) => void
+  finding?: ((finding: Finding) => void) | undefined
   /** Named within 1 s: "waiting for C_Login since 1.0 s". */
   waiting?: (id: string, what: string, ms: number) => void
 }
@@ -91,7 +94,7 @@ interface CheckSpec<Answers, Seen> {
   readonly deadlineMs: number | ((answers: Answers) => number)
   readonly observe: (answers: Answers, around: CheckSurroundings, signal: AbortSignal) => Promise<Seen>
   /** Says what to do when observing itself throws or times out. */
-  readonly fix: string
+  readonly fix: string | ((answers: Answers) => string)
   readonly field?: string
   readonly outcomes: readonly Outcome<Seen>[]
 }
@@ -100,12 +103,42 @@ export function defineCheck<Answers, Seen>(spec: CheckSpec<Answers, Seen>): Chec
   return defineLadder({ ...spec, rungs: [{ id: spec.id, title: spec.title, outcomes: spec.outcomes }] })
 }
 
-/** One observation, several findings in order: the HSM's diagnosis ladder. */
+/** One observation, several findings in order. */
 export function defineLadder<Answers, Seen>(
   spec: Omit<CheckSpec<Answers, Seen>, 'outcomes'> & { readonly rungs: readonly Rung<Seen>[] }
 ): Check<Answers> {
+  const { rungs, observe } = spec
+  return defineDiagnosis<Answers>({
+    ...spec,
+    ids: rungs.map((rung) => rung.id),
+    rungs: () => rungs,
+    find: async (answers, around, { signal, watch, elapsed }) => {
+      const seen = await observe(answers, around, signal)
+      signal.throwIfAborted()
+      return judgeLadder(rungs, seen, elapsed(), watch)
+    }
+  })
+}
+
+interface DiagnosisSpec<Answers> extends Omit<CheckSpec<Answers, unknown>, 'outcomes' | 'observe'> {
+  readonly ids: readonly string[]
+  /** The rungs of these answers: when the deadline passes, the first of them says so. */
+  readonly rungs: (answers: Answers) => readonly Pick<Finding, 'id' | 'title'>[]
+  /** Tells `watch` each finding itself, and none after the signal. */
+  readonly find: (answers: Answers, around: CheckSurroundings, run: DiagnosisRun) => Promise<readonly Finding[]>
+}
+
+interface DiagnosisRun {
+  readonly signal: AbortSignal
+  readonly watch: CheckWatcher
+  /** Milliseconds since it began. */
+  readonly elapsed: () => number
+}
+
+/** Several findings that are observed and judged in one go, under one deadline. */
+export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<Answers> {
   return {
-    ids: spec.rungs.map((rung) => rung.id),
+    ids: spec.ids,
     run: async (answers, around, watch) => {
       const started = performance.now()
       const elapsed = () => Math.round(performance.now() - started)
@@ -116,13 +149,16 @@ export function defineLadder<Answers, Seen>(
       }
       const deadlineMs = typeof spec.deadlineMs === 'function' ? spec.deadlineMs(answers) : spec.deadlineMs
       try {
-        const seen = await withDeadline(deadlineMs, (signal) => spec.observe(answers, { ...around, progress }, signal))
-        return judgeLadder(spec.rungs, seen, elapsed(), watch)
+        const find = (signal: AbortSignal) => spec.find(answers, { ...around, progress }, { signal, watch, elapsed })
+        return [...(await withDeadline(deadlineMs, find))]
       } catch (thrown) {
         const late = thrown instanceof DeadlineError
         const say = late ? `No answer within ${deadlineMs / 1000} s (waiting for: ${what}).` : messageOf(thrown)
-        return spec.rungs.map((rung, index) => {
-          const finding = index === 0 ? unobserved(rung, spec, say, elapsed()) : notReached(rung)
+        return spec.rungs(answers).map((rung, index) => {
+          const finding =
+            index === 0
+              ? unobserved(rung, { fix: said(spec.fix, answers), field: spec.field }, say, elapsed())
+              : notReached(rung)
           watch.finding?.(finding)
           return finding
         })
@@ -150,7 +186,7 @@ function notReached(rung: Pick<Finding, 'id' | 'title'>): Finding {
 /** Observing itself failed: the first rung says so, with the check's own cure. */
 function unobserved(
   rung: Pick<Finding, 'id' | 'title'>,
-  spec: { readonly fix: string; readonly field?: string },
+  spec: { readonly fix: string; readonly field?: string | undefined },
   say: string,
   ms: number
 ): Finding {
@@ -158,7 +194,16 @@ function unobserved(
   return { id: rung.id, title: rung.title, verdict: 'fail', say, cure: spec.fix, ...field, ms }
 }
 
-function judgeLadder<Seen>(rungs: readonly Rung<Seen>[], seen: Seen, ms: number, watch: CheckWatcher): Finding[] {
+/**
+ * Judges an observation rung by rung: after a failed one the rest is `skip`, independent ones apart.
+ * @param ms what a rung without a time of its own took
+ */
+export function judgeLadder<Seen>(
+  rungs: readonly Rung<Seen>[],
+  seen: Seen,
+  ms: number,
+  watch: CheckWatcher
+): Finding[] {
   let failed = false
   return rungs.map((rung) => {
     const finding =
@@ -175,6 +220,8 @@ function judge<Seen>(rung: Rung<Seen>, seen: Seen, ms: number): Finding {
   const cure = outcome.fix === undefined ? undefined : said(outcome.fix, seen)
   const field = outcome.field === undefined ? undefined : said(outcome.field, seen)
   const offer = outcome.offer === undefined ? undefined : said(outcome.offer, seen)
+  const guide = outcome.guide === undefined ? undefined : said(outcome.guide, seen)
+  const ckr = outcome.ckr?.(seen)
   return {
     id: rung.id,
     title: rung.title,
@@ -182,8 +229,9 @@ function judge<Seen>(rung: Rung<Seen>, seen: Seen, ms: number): Finding {
     say: said(outcome.say, seen),
     ...(cure === undefined ? {} : { cure }),
     ...(field === undefined ? {} : { field }),
-    ...(outcome.guide === undefined ? {} : { guide: outcome.guide }),
+    ...(guide === undefined ? {} : { guide }),
     ...(offer === undefined ? {} : { offer }),
+    ...(ckr === undefined ? {} : { ckr }),
     ms
   }
 }

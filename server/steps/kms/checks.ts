@@ -1,15 +1,11 @@
 /** The live checks of step 3. One probe of the key store, with one login at most, gives the whole ladder. */
 import type { RowDataPacket } from 'mysql2/promise'
-import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
-import { profileOf } from '../../../lib/keystore/profiles/registry.ts'
-import { proveToken } from '../../../lib/keystore/prove-token.ts'
-import { type Check, type CheckSurroundings, defineCheck, defineLadder, type Rung } from '../../checks/check.ts'
-import { folderRungs } from '../../checks/key-store/folder-rungs.ts'
-import { libraryRungs } from '../../checks/key-store/library-rungs.ts'
-import { partitionRungs } from '../../checks/key-store/partition-rungs.ts'
-import { type SeenKeyStore, waitingFor } from '../../checks/key-store/seen-key-store.ts'
-import { useRungs } from '../../checks/key-store/use-rungs.ts'
+import { keyStoreProfiles } from '../../../lib/keystore/profiles/registry.ts'
+import { type Check, defineCheck, defineDiagnosis } from '../../checks/check.ts'
+import { diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
+import { rungIds, rungsFor } from '../../checks/key-store/rungs.ts'
+import { waitingFor } from '../../checks/key-store/seen-key-store.ts'
 import { hostChecks } from '../host-checks.ts'
 import type { KmsAnswers } from './answers.ts'
 import { keyStoreOf, noClient, pinOf } from './key-store.ts'
@@ -17,62 +13,30 @@ import { keyStoreOf, noClient, pinOf } from './key-store.ts'
 /** The probe has its own deadline (local 10 s, Luna 30 s, DPoD 60 s); this much more for waiting until others are done. */
 const turnMs = 65_000
 
-function keyStoreLadder(fix: string, rungs: readonly Rung<SeenKeyStore>[]): Check<KmsAnswers> {
-  return defineLadder<KmsAnswers, SeenKeyStore>({
-    id: 'kms.key-store',
-    title: 'Key store',
-    deadlineMs: (answers) => profileDeadline(answers) + turnMs,
-    fix,
-    observe: proveKeyStore,
-    rungs: rungs.map((rung) => ({ ...rung, took: (seen) => tookFor(rung.id, seen) }))
-  })
-}
+const keyStoreCheck = defineDiagnosis<KmsAnswers>({
+  id: 'kms.key-store',
+  title: 'Key store',
+  ids: rungIds,
+  rungs: (answers) => rungsFor({ profile: answers.keyStore }),
+  deadlineMs: (answers) => profileDeadline(answers) + turnMs,
+  fix: ({ keyStore }) => (keyStore === 'nss' ? noNss : noClient),
+  find: async (answers, around, { signal, watch }) => {
+    const question = {
+      config: await keyStoreOf(answers),
+      pin: pinOf(answers),
+      stateDir: around.stateDir,
+      confirmed: answers.keyStore === 'gemalto-safenet' && answers.sendAgain
+    }
+    const step = (now: ProbeStep) => around.progress(waitingFor(now))
+    const { findings } = await diagnoseKeyStore(question, { finding: watch.finding, step, signal })
+    return findings
+  }
+})
 
-/** Which steps of the probe a rung is about; those not named here cost nothing of their own. */
-const stepsOf: Readonly<Record<string, readonly ProbeStep[]>> = {
-  'kms.library': ['file'],
-  'kms.loads': ['turn', 'load', 'initialize'],
-  'kms.slot-present': ['slots'],
-  'kms.login': ['session', 'login'],
-  'kms.mechanisms': ['mechanisms'],
-  'kms.round-trips': ['aes-gcm', 'ec-p256', 'rsa-2048', 'random', 'sensitive']
-}
+const noNss = 'Install the Debian package libnss3, or give the path of libsoftokn3.so.'
 
-function tookFor(rung: string, { facts }: SeenKeyStore): number {
-  const steps = stepsOf[rung] ?? []
-  return facts.times.filter(({ step }) => steps.includes(step)).reduce((sum, { ms }) => sum + ms, 0)
-}
-
-async function proveKeyStore(
-  answers: KmsAnswers,
-  around: CheckSurroundings,
-  signal: AbortSignal
-): Promise<SeenKeyStore> {
-  const config = await keyStoreOf(answers)
-  const facts = await proveToken(config, pinOf(answers), openPinGuard(around.stateDir), {
-    confirmed: answers.keyStore === 'gemalto-safenet' && answers.sendAgain,
-    onStep: (step) => around.progress(waitingFor(step)),
-    signal
-  })
-  return { config, facts }
-}
-
-function profileDeadline(answers: KmsAnswers): number {
-  const profile = answers.keyStore === 'nss' ? 'nss' : 'gemalto-safenet'
-  const { deadlineMs } = profileOf({ profile, folder: '', module: '', slot: 0, partition: '' })
-  return deadlineMs(answers.library ?? '/usr/safenet/')
-}
-
-const hsm = keyStoreLadder(noClient, [...libraryRungs, ...partitionRungs, ...useRungs])
-const software = keyStoreLadder('Install the Debian package libnss3, or give the path of libsoftokn3.so.', [
-  ...folderRungs,
-  ...libraryRungs,
-  ...useRungs
-])
-
-const keyStoreCheck: Check<KmsAnswers> = {
-  ids: [...new Set([...hsm.ids, ...software.ids])],
-  run: (answers, around, watch) => (answers.keyStore === 'nss' ? software : hsm).run(answers, around, watch)
+function profileDeadline({ keyStore, library }: KmsAnswers): number {
+  return keyStoreProfiles[keyStore].deadlineMs(library ?? '/usr/safenet/')
 }
 
 const masterKeyCheck = defineCheck<KmsAnswers, { known: boolean; reuse: boolean } | null>({

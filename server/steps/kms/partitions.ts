@@ -1,7 +1,7 @@
 /**
- * What stands around the fields of step 3: the partitions that the HSM client sees, the guide's prerequisites as seen or
- * not, and the failed logins known here. One look without any login, in a child; kept for a while, so that the page is
- * there at once.
+ * What stands around the fields of step 3: the HSM clients of this machine, the partitions that the chosen one sees, and
+ * the failed logins known here. One look without any login, in a child; kept for a while, so that the page is there at
+ * once.
  */
 import { messageOf } from '../../../lib/errors/app-error.ts'
 import { guardedName } from '../../../lib/keystore/guarded-login.ts'
@@ -17,22 +17,25 @@ export interface FoundPartition {
   readonly serial: string
   readonly model: string
   readonly firmware: string
+  /** Names of its flags, as `par showinfo` has them: "LOGIN_REQUIRED". */
+  readonly flags: readonly string[]
   readonly state: string
 }
 
 export interface PartitionsSeen {
+  /** All that are on this machine. */
+  readonly clients: readonly HsmClient[]
+  /** The one whose partitions these are; null: a library was typed that belongs to none. */
   readonly client: HsmClient | null
+  /** Path of the library that was asked; null where there is none to ask. */
+  readonly module: string | null
+  /** "Chrystoki 7.0": what the library says it is; null before it was loaded. */
+  readonly library: string | null
   readonly partitions: readonly FoundPartition[]
   /** Why none are listed. */
   readonly partitionsProblem?: string
   /** Of the first partition, or of the one whose label was typed. */
-  readonly failedLogins?: { readonly known: number; readonly atMost: number }
-}
-
-export interface Prerequisite {
-  readonly text: string
-  readonly state: 'seen' | 'not visible from here' | 'missing'
-  readonly command?: string
+  readonly failedLogins?: { readonly label: string; readonly known: number; readonly atMost: number }
 }
 
 const keptForMs = 15_000
@@ -59,6 +62,7 @@ export async function lookAtPartitions(
   return {
     ...seen,
     failedLogins: {
+      label: chosen.label,
       known: openPinGuard(stateDir).known(
         guardedName(
           { profile: 'gemalto-safenet', module: '', slot: chosen.slot, partition: chosen.label },
@@ -70,62 +74,51 @@ export async function lookAtPartitions(
   }
 }
 
-/** The guide's eight prerequisites, with what this machine can tell about each. */
-export function prerequisites({ client, partitions }: PartitionsSeen): readonly Prerequisite[] {
-  const listed = partitions.length > 0
-  const elsewhere = 'not visible from here'
-  const seenIf = (yes: boolean): Prerequisite['state'] => (yes ? 'seen' : client === null ? elsewhere : 'missing')
-  return [
-    { text: 'The appliance is racked, and its admin password was changed', state: elsewhere },
-    { text: 'The appliance has a host name', state: elsewhere, command: 'hostname' },
-    { text: 'The network settings of the appliance are made', state: elsewhere, command: 'network show' },
-    { text: 'The HSM is initialised', state: listed ? 'seen' : elsewhere, command: 'hsm show' },
-    { text: 'Client and appliance have exchanged certificates', state: seenIf(listed), command: 'vtl listservers' },
-    { text: 'The client is registered and its partition is assigned', state: seenIf(listed), command: 'vtl verify' },
-    {
-      text: 'The partition is initialised, with a Crypto Officer',
-      state: seenIf(partitions.some(({ state }) => state.startsWith('ready'))),
-      command: 'par init -label HSMoDnFIPS'
-    },
-    {
-      text: 'PED partitions only: activation and auto-activation are on (partition policies 22 and 23)',
-      state: elsewhere,
-      command: 'partition showpolicies'
-    }
-  ]
-}
-
 async function lookNow(typed: { readonly library: string; readonly confPath: string }): Promise<PartitionsSeen> {
   const clients = await findHsmClients()
-  const client = clients.find(({ module }) => typed.library === '' || module === typed.library) ?? null
-  const module = typed.library === '' ? client?.module : typed.library
-  if (module === undefined) {
-    return {
-      client: null,
-      partitions: [],
-      partitionsProblem: 'No HSM client was found on this machine (/usr/safenet/lunaclient, /opt/dpod, Chrystoki.conf).'
-    }
+  const client = (typed.library === '' ? clients[0] : clients.find(({ module }) => module === typed.library)) ?? null
+  const module = typed.library === '' ? (client?.module ?? null) : typed.library
+  const none = { clients, client, module, library: null, partitions: [] }
+  if (module === null) {
+    const places = '/usr/safenet/lunaclient, /opt/dpod, Chrystoki.conf'
+    return { ...none, partitionsProblem: `No HSM client was found on this machine (${places}).` }
   }
   const confPath = typed.confPath === '' ? (client?.confPath ?? undefined) : typed.confPath
   const config: KeyStoreConfig = { profile: 'gemalto-safenet', module, confPath, slot: 0, partition: '' }
   try {
     const facts = await probeToken(config)
-    const problem = facts.file?.problem ?? facts.stopped
-    if (problem !== null && problem !== undefined) {
-      return {
-        client,
-        partitions: [],
-        partitionsProblem: `The library ${module} could not list partitions; Test tells why.`
-      }
+    const library = facts.library === null ? null : `${facts.library.description} ${facts.library.version}`.trim()
+    if (facts.file.problem !== null || facts.stopped !== null) {
+      const problem = `The library ${module} could not list partitions; Test tells why.`
+      return { ...none, library, partitionsProblem: problem }
     }
-    return { client, partitions: facts.slots.map(partitionOf) }
+    return { ...none, library, partitions: facts.slots.map(partitionOf) }
   } catch (thrown) {
-    return { client, partitions: [], partitionsProblem: messageOf(thrown) }
+    return { ...none, partitionsProblem: messageOf(thrown) }
   }
 }
 
 function partitionOf({ slot, label, serial, model, firmware, flags }: SlotFacts): FoundPartition {
-  return { slot, label, serial, model, firmware, state: stateOf(flags) }
+  return { slot, label, serial, model, firmware, flags: flagNames(flags), state: stateOf(flags) }
+}
+
+/** In the order of their bits; the words of `par showinfo` without CKF_. */
+const flagWords: Readonly<Record<keyof SlotFacts['flags'], string>> = {
+  hasRandom: 'RNG',
+  writeProtected: 'WRITE_PROTECTED',
+  loginRequired: 'LOGIN_REQUIRED',
+  userPinInitialized: 'USER_PIN_INITIALIZED',
+  protectedAuthenticationPath: 'PROTECTED_AUTHENTICATION_PATH',
+  tokenInitialized: 'TOKEN_INITIALIZED',
+  userPinCountLow: 'USER_PIN_COUNT_LOW',
+  userPinFinalTry: 'USER_PIN_FINAL_TRY',
+  userPinLocked: 'USER_PIN_LOCKED',
+  userPinToBeChanged: 'USER_PIN_TO_BE_CHANGED'
+}
+
+function flagNames(flags: SlotFacts['flags']): string[] {
+  const names = Object.keys(flagWords) as (keyof SlotFacts['flags'])[]
+  return names.filter((name) => flags[name]).map((name) => flagWords[name])
 }
 
 function stateOf(flags: SlotFacts['flags']): string {
@@ -145,7 +138,10 @@ async function withPatience(
   if (last !== undefined) return last
   let timer: NodeJS.Timeout | undefined
   const waiting: PartitionsSeen = {
+    clients: [],
     client: null,
+    module: null,
+    library: null,
     partitions: [],
     partitionsProblem: 'The HSM client is still answering; press Rescan.'
   }

@@ -1,0 +1,41 @@
+/** The ladder of a key store, in order. */
+import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
+import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
+import type { Rung } from '../check.ts'
+import { folderRungs } from './folder-rungs.ts'
+import { libraryRungs } from './library-rungs.ts'
+import { partitionRungs } from './partition-rungs.ts'
+import type { SeenKeyStore } from './seen-key-store.ts'
+import { useRungs } from './use-rungs.ts'
+
+/** Which steps of the probe a rung is about; those not named here cost nothing of their own. */
+const stepsOf: Readonly<Record<string, readonly ProbeStep[]>> = {
+  'kms.library': ['file'],
+  'kms.loads': ['turn', 'load', 'initialize'],
+  'kms.slot-present': ['slots'],
+  'kms.login': ['session', 'login'],
+  'kms.mechanisms': ['mechanisms'],
+  'kms.round-trips': ['aes-gcm', 'ec-p256', 'rsa-2048', 'random', 'sensitive']
+}
+
+function tookFor(rung: string, { facts }: SeenKeyStore): number {
+  const steps = stepsOf[rung] ?? []
+  return facts.times.filter(({ step }) => steps.includes(step)).reduce((sum, { ms }) => sum + ms, 0)
+}
+
+const timed = (rungs: readonly Rung<SeenKeyStore>[]): readonly Rung<SeenKeyStore>[] =>
+  rungs.map((rung) => ({ ...rung, took: (seen) => tookFor(rung.id, seen) }))
+
+const ladders: Readonly<Record<KeyStoreConfig['profile'], readonly Rung<SeenKeyStore>[]>> = {
+  'gemalto-safenet': timed([...libraryRungs, ...partitionRungs, ...useRungs]),
+  nss: timed([...folderRungs, ...libraryRungs, ...useRungs])
+}
+
+export function rungsFor({ profile }: Pick<KeyStoreConfig, 'profile'>): readonly Rung<SeenKeyStore>[] {
+  return ladders[profile]
+}
+
+/** Ids of all rungs, each once. */
+export const rungIds: readonly string[] = [
+  ...new Set(Object.values(ladders).flatMap((rungs) => rungs.map(({ id }) => id)))
+]
