@@ -32,6 +32,12 @@ export interface DeployTarget {
   readonly status: () => Promise<readonly ServiceStatus[]>
   /** Takes up supervision of what an earlier wizard left running, and starts what should run and does not. */
   readonly resume: () => Promise<void>
+  /**
+   * Ends one service and starts it with the configuration that it has, and waits until it is ready. A latch is lifted:
+   * only a person asks for this, or an apply that a person began. A service that was wanted stays wanted, whatever comes of it.
+   * @throws AppError out-of-order when it was never deployed, deploy-failed with the last log lines, pin-rejected when it latched
+   */
+  readonly restart: (name: ServiceName, report?: (phase: string) => void) => Promise<ServiceStatus>
   /** Stops all, each within 10 s, for good: a deployment under way fails, and this target starts nothing any more. */
   readonly stop: () => Promise<void>
 }

@@ -63,6 +63,7 @@ export function applyContext(given: Given = {}): TestContext {
       deploy: () => Promise.reject(none('target')),
       status: async () => [],
       resume: async () => {},
+      restart: () => Promise.reject(none('target')),
       stop: async () => {}
     },
     kms: () => (given.kms === undefined ? Promise.reject(none('KMS')) : Promise.resolve(given.kms))

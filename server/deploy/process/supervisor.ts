@@ -19,6 +19,8 @@ import { type Settled, untilReady } from './settling.ts'
 export interface Supervisor {
   /** @throws AppError deploy-failed | pin-rejected | invalid-input */
   readonly deploy: (config: unknown, report: (phase: string) => void) => Promise<ServiceStatus>
+  /** Ends it and starts it as it was deployed; lifts a latch. @throws AppError out-of-order | deploy-failed | pin-rejected */
+  readonly restart: (report: (phase: string) => void) => Promise<ServiceStatus>
   /** Adopts what runs, starts what should. Never throws for a service that does not come up: its status says so. */
   readonly resume: () => Promise<void>
   /** For good: a deployment under way is cut short, and nothing is started from then on. */
@@ -118,13 +120,13 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
         crashes = Date.now() - startedAt > settledMs ? 1 : crashes + 1
         const wait = Math.min(lastBackOffMs, firstBackOffMs * 2 ** (crashes - 1))
         become('backing-off', `ended (${exit.why}); next start in ${wait / 1000} s. ${await lastWords()}`.trim())
-        backOff = setTimeout(() => void inTurn(restart), wait)
+        backOff = setTimeout(() => void inTurn(startAgain), wait)
         backOff.unref()
       })
     )
   }
 
-  const restart = async () => {
+  const startAgain = async () => {
     if (over || state !== 'backing-off') return
     const config = await readDeployedConfig(run)
     restarts += 1
@@ -147,20 +149,29 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   const lastWords = async () => (await logTail(run.log, logFrom, 3)).join(' | ')
 
   const failed = async (outcome: Exit | string): Promise<AppError> => {
-    const lines = (await logTail(run.log, logFrom)).join('\n')
+    const tail = await logTail(run.log, logFrom)
     if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) {
       current = null
       await latch()
-      return new AppError('pin-rejected', `${entry.title} is sealed: the PIN was rejected. It stays down.\n${lines}`, {
-        cure: 'Enter the current PIN on the KMS Deployment step.'
-      })
+      return new AppError(
+        'pin-rejected',
+        `${entry.title} is sealed: the PIN was rejected. It stays down.\n${tail.join('\n')}`,
+        {
+          cure: 'Enter the current PIN on the KMS Deployment step.'
+        }
+      )
     }
+    const error = notReady(outcome, tail)
+    await halt(error.message.split('\n')[0] ?? '')
+    return error
+  }
+
+  const notReady = (outcome: Exit | string, tail: readonly string[]): AppError => {
     const why =
       typeof outcome === 'string'
         ? `was not ready within ${entry.health.withinMs / 1000} s (${outcome})`
         : `ended while starting (${outcome.why})`
-    await halt(why)
-    return new AppError('deploy-failed', `${entry.title} ${why}.\n${lines}`.trimEnd(), {
+    return new AppError('deploy-failed', `${entry.title} ${why}.\n${tail.join('\n')}`.trimEnd(), {
       cure: `Its log is ${run.log}.`
     })
   }
@@ -190,6 +201,26 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     await setFlag(run.wanted, true)
     if (kept === null) watch(running)
     return statusNow(config)
+  }
+
+  /** Supervised from its start on: one that does not come up is started again like any other, or latches. */
+  const restart = async (report: (phase: string) => void): Promise<ServiceStatus> => {
+    if (over) throw new AppError('conflict', `${entry.title} is not started: keyscaler is being stopped.`)
+    const config = await readDeployedConfig(run)
+    if (config === null) throw new AppError('out-of-order', `${entry.title} is not deployed yet.`)
+    report(`${entry.title}: restarting`)
+    await setFlag(run.latched, false)
+    await halt('restarting')
+    crashes = 0
+    const running = await start(await configHash(config, stateDir))
+    watch(running)
+    report(`${entry.title}: waiting until it is ready`)
+    const outcome = await settle(running, config)
+    if (outcome === true) await setFlag(run.wanted, true)
+    else if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) throw await failed(outcome)
+    settled(running, outcome)
+    if (outcome === true) return statusNow(config)
+    throw notReady(outcome, await logTail(run.log, logFrom))
   }
 
   const resume = async () => {
@@ -232,6 +263,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
 
   return {
     deploy: (config, report) => inTurn(() => deploy(config, report)),
+    restart: (report) => inTurn(() => restart(report)),
     resume: () => inTurn(resume),
     stop: () => {
       over = true

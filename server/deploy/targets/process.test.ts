@@ -338,3 +338,52 @@ test('the log tail of a deployment does not show an earlier run', async (context
   assert.ok(!failure.message.includes('listening'))
   assert.match(await readFile(join(world.stateDir, 'run/kms/service.log'), 'utf8'), /listening/)
 })
+
+test('restart ends a service and starts it with the same configuration, in the same supervision', async (context) => {
+  const { world, target } = await begin(context)
+  const config = await world.configOf('kms')
+  assert.equal((await failureOf(target.restart('kms'))).code, 'out-of-order')
+  const first = await target.deploy({ name: 'kms', config }, silent)
+  const phases: string[] = []
+  const second = await target.restart('kms', (phase) => phases.push(phase))
+  assert.deepEqual([second.state, second.restarts, second.address], ['ready', 0, config.address])
+  assert.notEqual(second.pid, first.pid)
+  assert.ok(isGone(first.pid ?? 0))
+  assert.deepEqual(phases, ['Tiny kms: restarting', 'Tiny kms: waiting until it is ready'])
+  assert.equal((await target.deploy({ name: 'kms', config }, silent)).pid, second.pid)
+
+  // It is supervised as before: killed, it comes back.
+  process.kill(second.pid ?? 0, 'SIGKILL')
+  await until('back', async () => {
+    const { state, pid } = await statusOf(target, 'kms')
+    return state === 'ready' && pid !== second.pid
+  })
+})
+
+test('restart lifts a latch, and latches again when the PIN is still rejected', async (context) => {
+  const { world, target } = await begin(context)
+  const config = await world.configOf('kms')
+  const { pid } = await target.deploy({ name: 'kms', config }, silent)
+  await world.setMood('kms', 'exit 78')
+  process.kill(pid ?? 0, 'SIGKILL')
+  await until('latched', async () => (await statusOf(target, 'kms')).state === 'latched')
+  assert.equal((await failureOf(target.restart('kms'))).code, 'pin-rejected')
+  assert.deepEqual((await statusOf(target, 'kms')).detail, 'sealed: PIN rejected')
+  await world.setMood('kms', 'ok')
+  assert.equal((await target.restart('kms')).state, 'ready')
+  const next = open(world)
+  await next.resume()
+  assert.equal((await statusOf(next, 'kms')).state, 'ready')
+  await next.stop()
+})
+
+test('a restart that fails leaves the service wanted: it is started again when it can be', async (context) => {
+  const { world, target } = await begin(context)
+  await target.deploy({ name: 'kms', config: await world.configOf('kms') }, silent)
+  await world.setMood('kms', 'exit 1')
+  const failure = await failureOf(target.restart('kms'))
+  assert.equal(failure.code, 'deploy-failed')
+  assert.match(failure.message, /exit code 1/)
+  await world.setMood('kms', 'ok')
+  await until('ready again', async () => (await statusOf(target, 'kms')).state === 'ready')
+})

@@ -43,6 +43,7 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
     resume: async () => {
       for (const name of inOrder) await supervisors[name].resume()
     },
+    restart: (name, report = () => {}) => supervisors[name].restart(report),
     stop: async () => {
       clearInterval(tending)
       for (const name of inOrder.toReversed()) await supervisors[name].stop()
