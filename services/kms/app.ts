@@ -1,6 +1,7 @@
 /**
- * The KMS's routes, one after the other, each with the roles that may use it. There is no route that signs what a caller sends,
- * and none that gives out a key of the token (security: KMS as an oracle).
+ * The KMS's routes, one after the other, each with the roles that may use it. There is no route that signs what a caller sends
+ * but with a tenant's signing key and as a message (signing.ts), and none that gives out a key of the token (security: KMS as
+ * an oracle).
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
@@ -12,16 +13,22 @@ import type { KeyRing } from './key-ring.ts'
 import type { RingKey } from './key-table.ts'
 import { readRequest, requests } from './requests.ts'
 import type { ServiceCertificates } from './service-certificates.ts'
+import type { SigningKeys } from './signing.ts'
+import { registerSigning } from './signing-routes.ts'
 
 export interface Kms {
   readonly ring: KeyRing
   readonly dataKeys: DataKeys
   readonly authorities: CertificateAuthorities
   readonly services: ServiceCertificates
+  readonly signing: SigningKeys
   readonly audit: Audit
 }
 
-export function registerRoutes(app: FastifyInstance, { ring, dataKeys, authorities, services, audit }: Kms): void {
+export function registerRoutes(app: FastifyInstance, kms: Kms): void {
+  const { ring, dataKeys, authorities, services, audit } = kms
+  registerSigning(app, kms)
+
   /** A call that makes or uses a key: its body is read strictly, its end is audited before the answer. */
   const uses = <Body>(
     action: string,

@@ -19,6 +19,7 @@ import { proveMasterKey } from './master-key.ts'
 import { openMeasures } from './measures.ts'
 import { readiness } from './readiness.ts'
 import { openServiceCertificates } from './service-certificates.ts'
+import { openSigningKeys } from './signing.ts'
 
 export async function startKms({
   config,
@@ -47,6 +48,7 @@ export async function startKms({
       dataKeys: openDataKeys(link, config.masterKey, measures),
       authorities: openCertificateAuthorities(ring, link, measures),
       services: await openServiceCertificates(config.serviceCa, link, measures),
+      signing: openSigningKeys(ring, link, measures),
       audit: openAudit(database, log)
     })
     return { ready: () => readiness(link, database, config.keyStore.profile), close: link.close }

@@ -1,0 +1,99 @@
+/**
+ * Tenants' signing keys: they sign messages. Never a digest (that could be anybody's certificate), and never with a key of
+ * another purpose. What is signed begins with words that no certificate can begin with (a TBSCertificate is a SEQUENCE, 0x30).
+ */
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import { AppError } from '../../lib/errors/app-error.ts'
+import type { KeyRef } from '../../lib/keystore/keystore.ts'
+import type { KeyRing } from './key-ring.ts'
+import type { KeyStoreLink, OpenKeyStore } from './key-store-link.ts'
+import type { RingKey } from './key-table.ts'
+import type { Measures } from './measures.ts'
+
+export type MessageSigningAlgorithm = 'EC-P256' | 'RSA-3072'
+
+export interface SigningKey {
+  readonly keyId: string
+  readonly algorithm: MessageSigningAlgorithm
+  /** SubjectPublicKeyInfo, PEM. */
+  readonly publicKey: string
+}
+
+export interface SigningKeys {
+  /** Idempotent: one a tenant. @throws AppError conflict when the tenant has one of the other algorithm */
+  readonly create: (tenant: string, algorithm: MessageSigningAlgorithm) => Promise<SigningKey>
+  /**
+   * SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5 over `signedBytes(message)`, verified before it is released.
+   * @throws AppError not-found for an id that is not a signing key's, conflict when the token's key is not the one that was made
+   */
+  readonly sign: (keyId: string, message: Buffer) => Promise<Uint8Array>
+}
+
+const signedPrefix = Buffer.from('KeyScaler signed message, version 1\0')
+
+/** What the signature of a message is over, to be hashed with SHA-256: whoever verifies needs the same bytes. */
+export function signedBytes(message: Uint8Array): Buffer {
+  return Buffer.concat([signedPrefix, message])
+}
+
+interface KnownKey {
+  readonly ref: KeyRef
+  readonly publicKey: KeyObject
+}
+
+export function openSigningKeys(ring: KeyRing, link: KeyStoreLink, { timed }: Measures): SigningKeys {
+  /** An active signing key never changes, so its row is read once. */
+  const known = new Map<string, KnownKey>()
+  /** Keys that an open key store has shown to be ours. A key store that is opened anew shows it again. */
+  const shown = new WeakMap<OpenKeyStore, Set<string>>()
+
+  async function find(keyId: string): Promise<KnownKey> {
+    const before = known.get(keyId)
+    if (before !== undefined) return before
+    const key = await ring.find(keyId)
+    if (key === null || key.purpose !== 'signing' || key.state !== 'active') {
+      throw new AppError('not-found', 'There is no such signing key.')
+    }
+    const found = { ref: { id: key.id, algorithm: key.algorithm, label: key.label }, publicKey: publicKeyOf(key) }
+    known.set(keyId, found)
+    return found
+  }
+
+  /** The key store verifies what it signs with the token's public key: so that one has to be the one that we know. */
+  async function refuseOtherKey(store: OpenKeyStore, { ref, publicKey }: KnownKey): Promise<void> {
+    if (shown.get(store)?.has(ref.id) === true) return
+    if (!publicKey.equals(await store.publicKey(ref))) {
+      throw new AppError(
+        'conflict',
+        `The key ${ref.id} in the key store is not the one that was made for this install.`,
+        {
+          cure: 'Connect the token that this install was made with, or restore its backup.'
+        }
+      )
+    }
+    const ours = shown.get(store) ?? new Set()
+    shown.set(store, ours.add(ref.id))
+  }
+
+  return {
+    create: async (tenant, algorithm) => {
+      const key = await ring.ensure('signing', tenant, algorithm)
+      const publicKey = publicKeyOf(key).export({ type: 'spki', format: 'pem' }).toString()
+      return { keyId: key.id, algorithm, publicKey }
+    },
+    sign: async (keyId, message) => {
+      const key = await find(keyId)
+      return timed('sign', () =>
+        link.use(async (store) => {
+          await refuseOtherKey(store, key)
+          return store.sign(key.ref, signedBytes(message))
+        })
+      )
+    }
+  }
+}
+
+function publicKeyOf({ id, publicKey }: RingKey): KeyObject {
+  if (publicKey === null) throw new AppError('internal', `The signing key ${id} has no public key.`)
+  return createPublicKey({ key: publicKey, format: 'der', type: 'spki' })
+}
