@@ -2,6 +2,7 @@
  * Hides a step's answer type behind closures, so that the list of steps is one list and nothing is cast: `parse` turns
  * raw input into a Submission that knows how to check and apply itself.
  */
+import { z } from 'zod'
 import { type CheckSurroundings, type CheckWatcher, type Finding, runChecks } from '../checks/check.ts'
 import type { ApplyContext } from './apply-context.ts'
 import type { ApplyResult, FieldView, Step, StepId } from './step.ts'
@@ -38,6 +39,8 @@ export interface DefinedStep {
   readonly parse: (raw: Readonly<Record<string, unknown>>) => Parsed
   /** Kept answers taken up again after a kill: what passed the schema once is applied as it stands. */
   readonly restore: (values: Readonly<Record<string, unknown>>, secrets: Readonly<Record<string, string>>) => Submission
+  /** JSON Schema (draft 2020-12) of what `parse` takes, as the schema alone can say it. */
+  readonly jsonSchema: () => Readonly<Record<string, unknown>>
   /** "What Next will do" for answers so far. */
   readonly planFor: (values: Readonly<Record<string, unknown>>) => readonly string[]
 }
@@ -53,6 +56,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     checkIds: step.checks.flatMap((check) => check.ids),
     makesStale: step.makesStale,
     secretsBoundTo: step.secretsBoundTo ?? [],
+    jsonSchema: () => ({ ...z.toJSONSchema(step.answers, { io: 'input', unrepresentable: 'any' }) }),
     planFor: (values) => {
       const raw = asked(views, values)
       const parsed = step.answers.safeParse(raw)

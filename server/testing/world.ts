@@ -29,6 +29,8 @@ export interface InstallWorld {
   /** Writes an answers file (0600) with these answers in place of the usual ones. @returns its path */
   readonly answersFile: (over?: Partial<AnswersByStep>) => string
   readonly apply: (answersFile: string, ...flags: readonly string[]) => Keyscaler
+  /** `keyscaler config validate`, counted at this install's state folder. */
+  readonly validate: (answersFile: string, ...flags: readonly string[]) => Keyscaler
   /** At the same port each time; says what it does (log level info). */
   readonly serve: () => Keyscaler
   readonly url: string
@@ -122,6 +124,7 @@ export async function openInstallWorld(): Promise<InstallWorld> {
       return path
     },
     apply: (file, ...flags) => start('apply', file, ...flags),
+    validate: (file, ...flags) => start('config', 'validate', file, ...flags),
     serve: () => start('serve', '--port', String(wizardPort), '--log-level', 'info'),
     url: `http://127.0.0.1:${wizardPort}`,
     query: async (sql) => {

@@ -22,7 +22,7 @@ interface SeenCaKey {
   readonly problem: string
 }
 
-const caKey = defineCheck<DaeAnswers, SeenCaKey>({
+const caKey = defineCheck<DaeAnswers, SeenCaKey | null>({
   id: 'dae.ca-key',
   title: 'CA key',
   deadlineMs: 65_000,
@@ -30,7 +30,7 @@ const caKey = defineCheck<DaeAnswers, SeenCaKey>({
   fix: 'Look at the status of the KMS.',
   observe: async ({ caKey: algorithm }, { stateDir, progress }, signal) => {
     const record = await readKeyStoreRecord(stateDir)
-    if (record === null) return { algorithm, offered: null, label: '', problem: 'no key store is on record' }
+    if (record === null) return null
     progress(`C_GetMechanismList of ${record.label}`)
     // Without a login: what a token offers is public.
     const { mechanisms, stopped } = await probeToken(keyStoreFromRecord(record), { signal })
@@ -40,21 +40,22 @@ const caKey = defineCheck<DaeAnswers, SeenCaKey>({
     return { algorithm, offered: mechanisms.length === 0 ? null : offered, label: record.label, problem }
   },
   outcomes: [
+    { verdict: 'skip', when: (seen) => seen === null, say: 'No key store was opened yet.' },
     {
       verdict: 'fail',
-      when: ({ offered }) => offered === null,
-      say: ({ problem }) => `The key store could not be asked for its mechanisms: ${problem || 'it lists none'}.`,
+      when: (seen) => seen?.offered === null,
+      say: (seen) => `The key store could not be asked for its mechanisms: ${seen?.problem || 'it lists none'}.`,
       fix: 'Run `vtl verify`, and the check of the KMS Deployment step.'
     },
     {
       verdict: 'fail',
-      when: ({ offered }) => offered === false,
-      say: ({ algorithm, label }) => `${label} does not offer ${algorithm} keys.`,
+      when: (seen) => seen?.offered === false,
+      say: (seen) => `${seen?.label} does not offer ${seen?.algorithm} keys.`,
       fix: 'Choose another CA key.',
       field: 'caKey',
       offer: { label: 'Use EC P-256', values: { caKey: 'EC-P256' } }
     },
-    { verdict: 'pass', say: ({ algorithm, label }) => `${label} offers ${algorithm} keys.` }
+    { verdict: 'pass', say: (seen) => `${seen?.label} offers ${seen?.algorithm} keys.` }
   ]
 })
 

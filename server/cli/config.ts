@@ -1,0 +1,69 @@
+/** `keyscaler config`: the answers file to begin with, its schema, and what is wrong with one. */
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { AppError } from '../../lib/errors/app-error.ts'
+import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
+import { answersSchema } from '../install/answers-schema.ts'
+import { answersTemplate } from '../install/answers-template.ts'
+import { checkAnswers } from '../install/check-answers.ts'
+import { steps } from '../install/steps.ts'
+import { ending, say } from './console.ts'
+
+interface ValidateFlags {
+  readonly state: string
+  readonly live: boolean
+  readonly output: 'text' | 'json'
+}
+
+export function registerConfig(program: Command, defaultState: string): void {
+  const config = program.command('config').description('The answers file for unattended installs.')
+  config
+    .command('defaults')
+    .description('Prints an answers file to begin with.')
+    .action(() => {
+      process.stdout.write(answersTemplate(steps))
+    })
+  config
+    .command('schema')
+    .description('Prints the JSON Schema of the answers file.')
+    .action(() => {
+      process.stdout.write(`${JSON.stringify(answersSchema(steps), null, 2)}\n`)
+    })
+  config
+    .command('validate <answers>')
+    .description('Says what is wrong with an answers file; changes nothing.')
+    .option('--live', 'run the checks against database, key store, memcached and Kafka too', false)
+    .option('--state <folder>', 'state folder of the install to be: --live counts logins there', defaultState)
+    .addOption(program.createOption('--output <format>', 'how').choices(['text', 'json']).default('text'))
+    .action((answers: string, flags: ValidateFlags) => ending(() => validate(answers, flags)))
+}
+
+async function validate(path: string, { state, live, output }: ValidateFlags): Promise<void> {
+  const file = await readAnswersFile(path, steps, { whole: true })
+  if (!live) {
+    if (output === 'json') process.stdout.write(`${JSON.stringify({ valid: true })}\n`)
+    return say(`${path} is complete.`)
+  }
+  await validateLive(path, file, resolve(state), output)
+}
+
+async function validateLive(path: string, file: AnswersFile, stateDir: string, output: 'text' | 'json'): Promise<void> {
+  const text = output === 'text'
+  const checked = await checkAnswers(file, steps, stateDir, {
+    begin: (title) => text && say(`${title} …`),
+    finding: ({ verdict, say: words, cure }) => {
+      if (!text || verdict === 'skip') return
+      say(`  ${verdict.padEnd(5)} ${words}`)
+      if (cure !== undefined && verdict !== 'pass') say(`        ${cure}`)
+    }
+  })
+  const all = checked.flatMap(({ findings }) => findings)
+  const failed = all.filter(({ verdict }) => verdict === 'fail')
+  const warned = all.filter(({ verdict }) => verdict === 'warn')
+  const refused = failed.length > 0 || (warned.length > 0 && !file.continueAnyway)
+  if (!text) process.stdout.write(`${JSON.stringify({ valid: !refused, steps: checked })}\n`)
+  if (!refused) return say(`${path} passed ${all.length} live checks.`)
+  throw new AppError('check-failed', `${path}: ${failed.length} checks failed, ${warned.length} warn.`, {
+    cure: failed.length > 0 ? 'Mend what failed, then run this again.' : 'Mend it, or set continueAnyway: true.'
+  })
+}
