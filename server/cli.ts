@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-/** The command: `keyscaler serve | apply | code | unlock | license`. Data on stdout, messages on stderr. */
+/** The command: `keyscaler serve | apply | config | code | unlock | license`. Data on stdout, messages on stderr. */
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { registerApply } from './cli/apply.ts'
+import { registerConfig } from './cli/config.ts'
 import { registerLicense } from './cli/license.ts'
 import { registerServe } from './cli/serve.ts'
 import { registerUnlock } from './cli/unlock.ts'
@@ -19,6 +20,7 @@ const program = new Command('keyscaler')
 
 registerServe(program, defaultState)
 registerApply(program, defaultState)
+registerConfig(program, defaultState)
 registerUnlock(program, defaultState)
 registerLicense(program, defaultState)
 await program.parseAsync()
