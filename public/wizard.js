@@ -61,13 +61,12 @@
   const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
 
   const on = {
-    finding: ({ finding }) =>
-      row(
-        finding.id,
-        finding.verdict,
-        { ...finding, time: time(finding.ms), offer: finding.offer?.label },
-        finding.offer
-      ),
+    finding: ({ finding }) => {
+      const { id, verdict, ckr, offer } = finding
+      const code = ckr ? `${id} · ${ckr.name}` : ['fail', 'warn'].includes(verdict) ? id : ''
+      const cure = finding.cure?.replaceAll('`', '')
+      row(id, verdict, { ...finding, code, cure, time: time(finding.ms), offer: offer?.label }, offer)
+    },
     /** Told every half second; the row goes when that stops. */
     waiting: ({ id, what, ms }) => {
       const item = row(`waiting ${id}`, 'wait', { title: what, time: time(ms) })
@@ -83,11 +82,14 @@
   function show(html) {
     const page = new DOMParser().parseFromString(html, 'text/html')
     const main = find('main', page)
-    if (!find('#summary', main)) {
+    const changed = find('[data-id="kms.change-password"][data-verdict="pass"]', main)
+    // An expired password was the right one; it is asked for once more to change it.
+    if (!find('#summary', main) || find('#f-_newPassword', main)) {
       for (const typed of all('main [type=password]')) {
         const field = main.querySelector(`#${typed.id}`)
         if (field) field.value = typed.value
       }
+      if (changed) main.querySelector('#f-password').value = find('#f-_newPassword')?.value ?? ''
     }
     document.title = page.title
     find('main').replaceWith(main)
@@ -162,6 +164,11 @@
     if (target.dataset.reveals) {
       document.getElementById(target.dataset.reveals).type = target.checked ? 'text' : 'password'
     } else if (target.name === '_partition') fill(target.form, target.value)
+    else if (['slot', 'partition'].includes(target.name)) {
+      // The serial was that of the partition that was chosen; typed by hand it may be another one.
+      const serial = target.form.elements.namedItem('serial')
+      if (serial) serial.value = ''
+    }
   })
 
   document.addEventListener('click', ({ target }) => {

@@ -99,6 +99,7 @@ function kmsFields(keyStore = 'gemalto-safenet'): FieldModel[] {
     password('nssPassword', 'Key store password', { hint: 'At least 12 characters.', ...nss }),
     password('nssPasswordAgain', 'Key store password again', nss),
     ...host('kmsHost', 'KMS', 'https://kms.example.test').slice(0, 1),
+    text('serial', 'Partition Serial Number', '', { optional: true, folded: 'HSM client', ...gemalto }),
     text('library', 'PKCS#11 library', '', { optional: true, folded: 'HSM client' }),
     text('confPath', 'Chrystoki.conf folder', '', { optional: true, folded: 'HSM client', ...gemalto }),
     ...host('kmsHost', 'KMS', '').slice(1)
@@ -158,19 +159,48 @@ const kms: KmsPanel = {
     { text: 'Partition initialised', state: 'missing', command: 'partition init -label HSMoDnFIPS' },
     { text: 'PED partitions: activation and auto-activation (policies 22 and 23)', state: 'not visible from here' }
   ],
+  tested: [
+    { what: 'Operating system', tested: 'CentOS 7.6', yours: 'Debian GNU/Linux 12 (bookworm)' },
+    { what: 'Luna client', tested: '7.0', yours: 'Chrystoki 7.0' },
+    { what: 'Appliance software', tested: '7.0.0-956', yours: 'not visible from here' },
+    { what: 'HSM firmware', tested: '7.0.1 (DPoD: Cryptovisor7, 7.1.3)', yours: '7.1 (Cryptovisor7)' }
+  ],
+  clients: [
+    {
+      title: 'Luna client',
+      module: '/usr/safenet/lunaclient/lib/libCryptoki2_64.so',
+      confPath: '/etc',
+      inUse: true
+    },
+    {
+      title: 'Data Protection on Demand client',
+      module: '/opt/dpod/libs/64/libCryptoki2.so',
+      confPath: '/opt/dpod',
+      inUse: false
+    }
+  ],
   partitions: [
-    { slot: 0, label: '', serial: '', model: 'Cryptovisor7', firmware: '7.1.3', state: 'not initialized' },
+    { slot: 0, label: '', serial: '', model: 'Cryptovisor7', firmware: '7.1.3', flags: [], state: 'not initialized' },
     {
       slot: 3,
       label: 'HSMoDnFIPS',
       serial: '1285309841233',
       model: 'Cryptovisor7',
       firmware: '7.1.3',
+      flags: ['RNG', 'LOGIN_REQUIRED', 'USER_PIN_INITIALIZED', 'TOKEN_INITIALIZED'],
       state: 'ready, Crypto Officer initialised'
     },
-    { slot: 5, label: 'spare', serial: '1285309841299', model: 'Cryptovisor7', firmware: '7.1.3', state: 'ready' }
+    {
+      slot: 5,
+      label: 'spare',
+      serial: '1285309841299',
+      model: 'Cryptovisor7',
+      firmware: '7.1.3',
+      flags: ['RNG', 'LOGIN_REQUIRED', 'USER_PIN_INITIALIZED', 'TOKEN_INITIALIZED'],
+      state: 'ready'
+    }
   ],
-  failedLogins: { known: 1, atMost: 10 }
+  failedLogins: { label: 'HSMoDnFIPS', known: 1, atMost: 10 }
 }
 
 const ladder: readonly Finding[] = [
@@ -186,7 +216,8 @@ const ladder: readonly Finding[] = [
     title: 'Slot is there',
     verdict: 'fail',
     say: 'Slot 0 was not found; HSMoDnFIPS is in slot 3.',
-    cure: 'Use slot 3, or make the client see slot 0.',
+    cure: 'Use slot 3, or make the client see slot 0: `vtl verify`.',
+    ckr: { code: 0x3, name: 'CKR_SLOT_ID_INVALID' },
     guide: 'Guide: DPoD, item 14',
     field: 'slot',
     offer: { label: 'Use slot 3', values: { slot: '3', partition: 'HSMoDnFIPS' } },
@@ -349,6 +380,46 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     'kms-no-partition': {
       template: '/steps/kms.eta',
       model: setupPage('kms', { kms: { ...kms, partitions: [], partitionsProblem: 'No HSM client was found.' } })
+    },
+    'kms-expired': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        errors: [{ text: 'The Crypto Officer password has expired.' }],
+        findings: [
+          {
+            id: 'kms.round-trips',
+            title: 'Encrypt, sign, random',
+            verdict: 'fail',
+            say: 'The Crypto Officer password has expired.',
+            cure: 'Run `role changepw -name Crypto Officer` in lunacm, or change it here.',
+            ckr: { code: 0xa3, name: 'CKR_PIN_EXPIRED' },
+            ms: 12
+          }
+        ]
+      })
+    },
+    'kms-pasted': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        kms: {
+          ...kms,
+          pasted: {
+            understood: true,
+            say: '2 partitions were read. Choose one.',
+            fill: {},
+            choices: [
+              { title: 'Slot 3: HSMoDnFIPS', about: 'Serial 1285309841233 · Cryptovisor7', fill: { slot: '3' } },
+              { title: 'Slot 5: spare', about: 'Serial 1285309841299', fill: { slot: '5', partition: 'spare' } }
+            ]
+          }
+        }
+      })
+    },
+    'kms-pasted-nothing': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        kms: { ...kms, pasted: { understood: false, say: 'This is not what lunacm prints.', fill: {}, choices: [] } }
+      })
     },
     'license-once': {
       template: '/steps/license.eta',

@@ -25,15 +25,14 @@ export interface HostSeen {
 }
 
 export async function observeHost(stateDir: string): Promise<HostSeen> {
-  const [osRelease, disk, clockSynchronised, hsmUser] = await Promise.all([
-    readFile('/etc/os-release', 'utf8').catch(() => ''),
+  const [said, disk, clockSynchronised, hsmUser] = await Promise.all([
+    readOsRelease(),
     diskOf(stateDir),
     isClockSynchronised(),
     isHsmUser()
   ])
-  const said = (key: string) => new RegExp(`^${key}="?([^"\\n]*)"?$`, 'm').exec(osRelease)?.[1] ?? ''
   return {
-    system: said('PRETTY_NAME') || 'unknown',
+    system: nameOf(said),
     distribution: {
       id: said('ID'),
       like: said('ID_LIKE').split(' '),
@@ -47,6 +46,20 @@ export async function observeHost(stateDir: string): Promise<HostSeen> {
     clockSynchronised,
     hsmUser
   }
+}
+
+/** "Debian GNU/Linux 12 (bookworm)", alone and at once. */
+export async function systemName(): Promise<string> {
+  return nameOf(await readOsRelease())
+}
+
+type OsRelease = (key: string) => string
+
+const nameOf = (said: OsRelease): string => said('PRETTY_NAME') || 'unknown'
+
+async function readOsRelease(): Promise<OsRelease> {
+  const text = await readFile('/etc/os-release', 'utf8').catch(() => '')
+  return (key) => new RegExp(`^${key}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1] ?? ''
 }
 
 /** Of the nearest folder above that is there already. */

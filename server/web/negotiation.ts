@@ -18,7 +18,10 @@ export interface PostedStep {
   readonly continueAnyway: boolean
   /** Values of a button that fills fields in ("use this partition"), or null. */
   readonly fill: Readonly<Record<string, string>> | null
+  /** Look for partitions now, not at what was found a while ago. */
   readonly rescan: boolean
+  /** Output of lunacm or vtl, to be read; null: none was sent for that. */
+  readonly pasted: string | null
 }
 
 /** Takes the form's own names (they begin with _) out of the body; what is left is answers. */
@@ -27,14 +30,30 @@ export function postedStep(body: unknown): PostedStep {
   const own = new Map(Object.entries(given).filter(([name]) => name.startsWith('_')))
   const answers = Object.fromEntries(Object.entries(given).filter(([name]) => !ownNames.has(name)))
   const revision = Number(own.get('_revision'))
-  const offer = own.get('_offer') ?? (own.get('_use') === 'partition' ? own.get('_partition') : undefined)
+  const use = own.get('_use')
+  const chosen = use === 'partition' ? own.get('_partition') : use === 'client' ? own.get('_client') : undefined
+  const offer = own.get('_offer') ?? chosen
+  const paste = own.get('_paste')
   return {
     answers,
     ...(own.has('_revision') && Number.isInteger(revision) ? { revision } : {}),
     continueAnyway: own.get('_continue') === 'yes' || own.get('_continue') === true,
     fill: typeof offer === 'string' ? Object.fromEntries(new URLSearchParams(offer)) : null,
-    rescan: own.get('_use') === 'rescan'
+    rescan: use === 'rescan' || use === 'client',
+    pasted: use === 'paste' ? (typeof paste === 'string' ? paste : '') : null
   }
 }
 
-const ownNames = new Set(['_csrf', '_revision', '_continue', '_offer', '_use', '_partition'])
+const ownNames = new Set([
+  '_csrf',
+  '_revision',
+  '_continue',
+  '_offer',
+  '_use',
+  '_partition',
+  '_client',
+  '_paste',
+  // Of "Change it now" (server/key-store-password): Test and Next have no use for them.
+  '_newPassword',
+  '_newPasswordAgain'
+])

@@ -1,27 +1,37 @@
 /** The parts of pages that are looked up live: this server (Welcome), the partitions (KMS), the broker (Kafka), the result. */
 
+import { systemName } from '../checks/host.ts'
 import type { Install } from '../install/install.ts'
 import { currentStep } from '../install/progress.ts'
 import { installResult } from '../steps/complete/result.ts'
 import { isMockAt } from '../steps/kafka/mock-cluster.ts'
-import { lookAtPartitions, prerequisites } from '../steps/kms/partitions.ts'
+import { lookAtPartitions, type PartitionsSeen } from '../steps/kms/partitions.ts'
+import type { Pasted } from '../steps/kms/pasted.ts'
+import { prerequisites, testedVersions } from '../steps/kms/prerequisites.ts'
 import type { StepId } from '../steps/step.ts'
 import { hostTable } from '../steps/welcome/host-table.ts'
-import type { CompleteModel, KmsPanel, SetupPage, WelcomePanel } from './view-model.ts'
+import type { ClientChoice, CompleteModel, KmsPanel, SetupPage, WelcomePanel } from './view-model.ts'
 
 type Panels = Pick<SetupPage, 'welcome' | 'kms' | 'complete' | 'kafkaIsMock'>
+
+/** What was asked of the page besides its answers. */
+export interface Asked {
+  /** Look again for partitions instead of answering from the last look. */
+  readonly rescan?: boolean
+  readonly pasted?: Pasted
+}
 
 export async function panelsFor(
   install: Install,
   step: StepId,
   values: Readonly<Record<string, string>>,
-  rescan: boolean
+  asked: Asked
 ): Promise<Panels> {
   switch (step) {
     case 'welcome':
       return { welcome: await welcomePanel(install) }
     case 'kms':
-      return { kms: await kmsPanel(install, values, rescan) }
+      return { kms: await kmsPanel(install, values, asked) }
     case 'kafka':
       return { kafkaIsMock: await isMockAt(values.brokers ?? '') }
     case 'complete':
@@ -40,12 +50,35 @@ async function welcomePanel(install: Install): Promise<WelcomePanel> {
 async function kmsPanel(
   install: Install,
   values: Readonly<Record<string, string>>,
-  rescan: boolean
+  { rescan = false, pasted }: Asked
 ): Promise<KmsPanel> {
   const { library = '', confPath = '', partition = '' } = values
-  const seen = await lookAtPartitions(install.stateDir, { library, confPath, partition }, rescan)
-  const { client: _client, ...shown } = seen
-  return { ...shown, beforeYouBegin: prerequisites(seen) }
+  const [seen, system] = await Promise.all([
+    lookAtPartitions(install.stateDir, { library, confPath, partition }, rescan),
+    systemName()
+  ])
+  const { partitions, partitionsProblem, failedLogins } = seen
+  return {
+    beforeYouBegin: prerequisites(seen),
+    tested: testedVersions(seen, partition, system),
+    clients: clientChoices(seen),
+    partitions,
+    ...(partitionsProblem === undefined ? {} : { partitionsProblem }),
+    ...(failedLogins === undefined ? {} : { failedLogins }),
+    ...(pasted === undefined ? {} : { pasted })
+  }
+}
+
+const clientTitles = {
+  luna: 'Luna client',
+  dpod: 'Data Protection on Demand client',
+  configured: 'HSM client'
+} as const
+
+function clientChoices({ clients, client }: PartitionsSeen): ClientChoice[] {
+  return clients.map(({ kind, module, confPath }) => {
+    return { title: clientTitles[kind], module, confPath: confPath ?? '', inUse: module === client?.module }
+  })
 }
 
 export async function completeModel(install: Install): Promise<CompleteModel> {

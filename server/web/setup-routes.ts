@@ -9,6 +9,7 @@ import type { CheckOutcome, Install } from '../install/install.ts'
 import { currentStep, isOpen } from '../install/progress.ts'
 import { type Outcome, stepOf, type Watcher } from '../install/submit.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
+import { readPasted } from '../steps/kms/pasted.ts'
 import { type ApplyResult, type StepId, stepIds } from '../steps/step.ts'
 import type { Access } from './access.ts'
 import { type Caller, callerOf, neverStore, refuseForgery } from './guard.ts'
@@ -111,7 +112,9 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const { step, open } = await openStep(request.params)
     if (!open) throw outOfOrder(step)
     const posted = postedStep(request.body)
-    const typed = withoutSecrets(step, { ...posted.answers, ...posted.fill })
+    const pasted = posted.pasted === null ? undefined : readPasted(posted.pasted)
+    const typed = withoutSecrets(step, { ...posted.answers, ...posted.fill, ...pasted?.fill })
+    if (pasted !== undefined) return render(request, reply, step, { typed, pasted })
     if (posted.fill !== null || posted.rescan) return render(request, reply, step, { typed, rescan: posted.rescan })
     const run = (watch?: Watcher) => install.check(step.id, posted.answers, watch)
     const page = (outcome: CheckOutcome): PageState => ({

@@ -6,11 +6,11 @@ import type { StepProgress } from '../install/progress.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import type { ApplyResult, FieldView } from '../steps/step.ts'
 import { sectionsOf } from './field-sections.ts'
-import { panelsFor } from './panels.ts'
+import { type Asked, panelsFor } from './panels.ts'
 import { product } from './product.ts'
 import type { FieldModel, SetupPage, StepLink } from './view-model.ts'
 
-export interface PageState {
+export interface PageState extends Asked {
   /** What was typed, when the page comes back; absent on a plain visit. */
   readonly typed?: Readonly<Record<string, unknown>>
   readonly fields?: Readonly<Record<string, string>>
@@ -18,8 +18,6 @@ export interface PageState {
   readonly notice?: string
   readonly continueAnyway?: boolean
   readonly showOnce?: ApplyResult['showOnce']
-  /** Look again for partitions instead of answering from the last look. */
-  readonly rescan?: boolean
 }
 
 export async function stepPage(
@@ -64,7 +62,7 @@ export async function stepPage(
     showOnce: state.showOnce ?? [],
     csrf,
     revision: stored?.revision ?? 0,
-    ...(await panelsFor(install, step.id, values, state.rescan === true))
+    ...(await panelsFor(install, step.id, values, state))
   }
 }
 

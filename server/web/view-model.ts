@@ -4,6 +4,9 @@
  */
 import type { Finding, Verdict } from '../checks/check.ts'
 import type { InstallResult } from '../steps/complete/result.ts'
+import type { FoundPartition } from '../steps/kms/partitions.ts'
+import type { Pasted } from '../steps/kms/pasted.ts'
+import type { Prerequisite, TestedVersion } from '../steps/kms/prerequisites.ts'
 import type { FieldView, StepId } from '../steps/step.ts'
 import type { Section } from './field-sections.ts'
 
@@ -95,26 +98,27 @@ export interface WelcomePanel {
 
 export interface KmsPanel {
   /** The guide's eight prerequisites. */
-  readonly beforeYouBegin: readonly {
-    readonly text: string
-    readonly state: 'seen' | 'not visible from here' | 'missing'
-    readonly command?: string
-  }[]
-  readonly partitions: readonly Partition[]
+  readonly beforeYouBegin: readonly Prerequisite[]
+  /** Table 1 of the guide, "tested / yours". */
+  readonly tested: readonly TestedVersion[]
+  readonly clients: readonly ClientChoice[]
+  readonly partitions: readonly FoundPartition[]
   /** Why none are listed, in plain words ("The library … could not be loaded."). */
   readonly partitionsProblem?: string
   /** Absent where the token is not known yet. */
-  readonly failedLogins?: { readonly known: number; readonly atMost: number }
+  readonly failedLogins?: { readonly label: string; readonly known: number; readonly atMost: number }
+  /** What was read from lunacm's or vtl's output. */
+  readonly pasted?: Pasted
 }
 
-interface Partition {
-  readonly slot: number
-  readonly label: string
-  readonly serial: string
-  readonly model: string
-  readonly firmware: string
-  /** "ready", "not initialized", "Crypto Officer locked" … */
-  readonly state: string
+/** An HSM client of this machine. */
+export interface ClientChoice {
+  readonly title: string
+  readonly module: string
+  /** Folder of its Chrystoki.conf; '' when there is none. */
+  readonly confPath: string
+  /** Its partitions are listed. */
+  readonly inUse: boolean
 }
 
 /** The result, as the last step tells it; for NSS the page says "not HSM-protected". */
