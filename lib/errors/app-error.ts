@@ -28,6 +28,8 @@ export interface AppErrorExtras {
   readonly fields?: Readonly<Record<string, string>>
   /** The next thing to do, in plain words. */
   readonly cure?: string
+  /** Which of several reasons for this code, as a word for programs. */
+  readonly reason?: string
   readonly cause?: unknown
 }
 
@@ -36,6 +38,7 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly fields: Readonly<Record<string, string>> | undefined
   readonly cure: string | undefined
+  readonly reason: string | undefined
 
   constructor(code: ErrorCode, detail: string, more: AppErrorExtras = {}) {
     super(detail, more.cause === undefined ? undefined : { cause: more.cause })
@@ -43,6 +46,7 @@ export class AppError extends Error {
     this.code = code
     this.fields = more.fields
     this.cure = more.cure
+    this.reason = more.reason
   }
 }
 

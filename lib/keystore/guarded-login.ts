@@ -3,14 +3,15 @@ import type { KeyStoreConfig } from './keystore.ts'
 import type { LoginGate } from './login-gate.ts'
 import type { LoginRefusal, RefusalReason } from './login-refusal.ts'
 import type { LoginAttempt, PinGuard } from './pin-guard.ts'
+import type { Confirmation } from './pin-rules.ts'
 import { ckrWords, pinProblem } from './profiles/profile.ts'
 import { profileOf } from './profiles/registry.ts'
 import type { TokenChoice } from './token-facts.ts'
 
 export interface GuardedLogin {
   readonly guard: PinGuard
-  /** A person has confirmed to send a PIN that the guard holds back. Never set by a program. */
-  readonly confirmed?: boolean | undefined
+  /** What a person has confirmed about a PIN that the guard holds back. Never set by a program. */
+  readonly confirmed?: Confirmation | undefined
 }
 
 /** The name under which logins are counted: the token's serial, or the folder of an NSS store (all have serial 0). */
@@ -18,7 +19,8 @@ export function guardedName(config: KeyStoreConfig, serial: string): string {
   return config.profile === 'nss' ? `nss:${config.folder}` : serial
 }
 
-export function guardedLogin(config: KeyStoreConfig, pin: string, login: GuardedLogin): LoginGate {
+/** @param next for C_SetPIN: the password that takes the place of `pin`; what it answers settles both */
+export function guardedLogin(config: KeyStoreConfig, pin: string, login: GuardedLogin, next?: string): LoginGate {
   const profile = profileOf(config)
   let open: LoginAttempt | undefined
   return {
@@ -31,8 +33,9 @@ export function guardedLogin(config: KeyStoreConfig, pin: string, login: Guarded
         await login.guard.forget(name)
         return { pin }
       }
-      const policy = { locks: profile.locksOnWrongPins, confirmed: login.confirmed === true }
-      const answer = await login.guard.beforeLogin(name, pin, choice.token.flags, policy)
+      const { flags, label } = choice.token
+      const policy = { locks: profile.locksOnWrongPins, confirmed: login.confirmed ?? false, label }
+      const answer = await login.guard.beforeLogin(name, pin, flags, policy, next)
       if ('refusal' in answer) return answer
       open = answer.attempt
       return { pin }

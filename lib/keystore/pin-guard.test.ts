@@ -7,14 +7,18 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { LoginOutcome } from './login-gate.ts'
 import { openPinGuard, type PinGuard } from './pin-guard.ts'
+import type { LoginPolicy } from './pin-rules.ts'
 import { tokenFlags } from './token-facts.ts'
 
 const serial = '1234567890123'
 const well = tokenFlags(0x40c)
 const countLow = tokenFlags(0x1040c)
-const luna = { locks: true, confirmed: false }
-const confirmed = { locks: true, confirmed: true }
-const software = { locks: false, confirmed: false }
+const finalTry = tokenFlags(0x3040c)
+const label = 'HSMoDnFIPS'
+const luna: LoginPolicy = { locks: true, confirmed: false, label }
+const confirmed = { locks: true, confirmed: true, label }
+const named = { locks: true, confirmed: { label: 'HSMoDnFIPS ' }, label }
+const software = { locks: false, confirmed: false, label }
 
 let state: string
 let guard: PinGuard
@@ -64,7 +68,27 @@ describe('the PIN guard', () => {
 
   it('stops before a locked token and before its last try, confirmed or not', async () => {
     assert.equal(await tryPin('right', 'accepted', tokenFlags(0x4040c), confirmed), 'locked')
-    assert.equal(await tryPin('right', 'accepted', tokenFlags(0x3040c), confirmed), 'final-try')
+    assert.equal(await tryPin('right', 'accepted', finalTry, confirmed), 'final-try')
+    assert.equal(await tryPin('right', 'accepted', tokenFlags(0x4040c), named), 'locked')
+  })
+
+  it('sends the last try when the label of the partition was typed, but no password that was rejected before', async () => {
+    for (const typed of ['', 'hsmodnfips', 'another']) {
+      assert.equal(await tryPin('right', 'accepted', finalTry, { ...luna, confirmed: { label: typed } }), 'final-try')
+    }
+    await tryPin('wrong', 'rejected')
+    assert.equal(await tryPin('wrong', 'rejected', finalTry, named), 'same-pin-rejected-before')
+    for (const pin of ['two', 'three']) await tryPin(pin, 'rejected')
+    assert.equal(await tryPin('right', 'accepted', finalTry, named), 'sent')
+    assert.equal(guard.known(serial).failures, 0)
+    const both = { ...luna, confirmed: { label, again: true } }
+    assert.equal(await tryPin('wrong', 'rejected', finalTry, both), 'sent')
+  })
+
+  it('says of a locked partition who can reset it, and when that is possible at all', async () => {
+    const answer = await guard.beforeLogin(serial, 'right', tokenFlags(0x4040c), luna)
+    assert.ok('refusal' in answer)
+    assert.match(answer.refusal.cure, /Partition SO.*role resetpw.*only if HSM policy 15 was on before; otherwise/)
   })
 
   it('warns when the token counts failures that we do not know', async () => {
@@ -89,6 +113,49 @@ describe('the PIN guard', () => {
   it('takes an answer that never came for a rejection when the token counts one', async () => {
     await tryPin('unknown', 'lost')
     assert.equal(await tryPin('unknown', 'lost', countLow), 'interrupted-before')
+  })
+
+  it('tells three logins that were never answered from three that were rejected', async () => {
+    const say = async () => {
+      const answer = await guard.beforeLogin(serial, 'right', well, luna)
+      assert.ok('refusal' in answer)
+      return `${answer.refusal.reason}: ${answer.refusal.say}`
+    }
+    await tryPin('right', 'accepted')
+    for (let times = 0; times < 3; times++) assert.equal(await tryPin('right', 'lost'), 'sent')
+    assert.match(
+      await say(),
+      /^interrupted-before: 3 logins were sent and never answered.*none is known to be rejected/
+    )
+    assert.equal(await tryPin('right', 'accepted', well, confirmed), 'sent')
+    for (const outcome of ['lost', 'rejected', 'rejected'] as const) await tryPin(outcome + Math.random(), outcome)
+    assert.match(await say(), /^too-many: 3 logins have failed.*: 2 rejected, 1 never answered\.$/)
+  })
+
+  it('knows both passwords of a change: the new one as accepted, the old one as wrong', async () => {
+    await tryPin('new', 'rejected')
+    const change = async (outcome: LoginOutcome) => {
+      const answer = await guard.beforeLogin(serial, 'old', well, luna, 'new')
+      assert.ok('attempt' in answer)
+      answer.attempt.settle(outcome)
+    }
+    await change('undecided')
+    assert.deepEqual([guard.verdictOn(serial, 'old'), guard.verdictOn(serial, 'new')], [null, 'rejected'])
+    await change('accepted')
+    assert.deepEqual([guard.verdictOn(serial, 'old'), guard.verdictOn(serial, 'new')], ['rejected', 'accepted'])
+    assert.equal(await tryPin('old', 'rejected'), 'same-pin-rejected-before')
+    assert.deepEqual(guard.known(serial), { failures: 0, lastAt: null })
+  })
+
+  it('holds neither password for wrong when a change was never answered, and counts no failure', async () => {
+    await tryPin('old', 'accepted')
+    await tryPin('new', 'rejected')
+    const answer = await guard.beforeLogin(serial, 'old', well, luna, 'new')
+    assert.ok('attempt' in answer)
+    answer.attempt.settle('lost')
+    assert.deepEqual([guard.verdictOn(serial, 'old'), guard.verdictOn(serial, 'new')], [null, null])
+    assert.equal(guard.known(serial).failures, 1)
+    assert.equal(await tryPin('new', 'accepted'), 'sent')
   })
 
   it('keeps tokens apart', async () => {
@@ -159,9 +226,10 @@ function rival(body: string) {
   const factsFile = JSON.stringify(new URL('./token-facts.ts', import.meta.url).href)
   const program = `
     import { openPinGuard } from ${guardFile}
-    import { tokenFlags } from ${factsFile}
+    import type { LoginPolicy } from './pin-rules.ts'
+import { tokenFlags } from ${factsFile}
     const guard = openPinGuard(${JSON.stringify(state)})
-    const ask = (pin) => guard.beforeLogin('${serial}', pin, tokenFlags(0x40c), { locks: true, confirmed: false })
+    const ask = (pin) => guard.beforeLogin('${serial}', pin, tokenFlags(0x40c), { locks: true, confirmed: false, label: '' })
     ${body}`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
     stdio: ['ignore', 'pipe', 'inherit']

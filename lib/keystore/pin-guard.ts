@@ -33,15 +33,19 @@ export interface PinGuard {
    * Decides whether this PIN may be sent to this token now, and records the intent before it answers.
    * Waits for a login of another process at the same token, then refuses as `busy`.
    * @param token serial, or the folder of an NSS store
+   * @param next the password that C_SetPIN puts in its place, where that is what is sent
    * @throws AppError internal when the record cannot be read or written: then no login may be sent
    */
   readonly beforeLogin: (
     token: string,
     pin: string,
     flags: TokenFlags,
-    policy: LoginPolicy
+    policy: LoginPolicy,
+    next?: string
   ) => Promise<{ readonly attempt: LoginAttempt } | { readonly refusal: LoginRefusal }>
   readonly known: (token: string) => KnownLogins
+  /** What the token said of this PIN when it was sent last, without asking it; null when that is not known. */
+  readonly verdictOn: (token: string, pin: string) => 'accepted' | 'rejected' | null
   /** The store was made anew: what was remembered about the old one means nothing. */
   readonly forget: (token: string) => Promise<void>
 }
@@ -70,7 +74,7 @@ export function openPinGuard(stateDir: string, options: PinGuardOptions = {}): P
   }
 
   return {
-    async beforeLogin(token, pin, flags, policy) {
+    async beforeLogin(token, pin, flags, policy, next) {
       const path = pathOf(token)
       const unlock = await locked(token)
       if (unlock === null) return { refusal: busy(readRecord(path, token).failures) }
@@ -80,7 +84,8 @@ export function openPinGuard(stateDir: string, options: PinGuardOptions = {}): P
         // We hold the lock, so a login that is still open belongs to a process that was killed.
         const record = settle(readRecord(path, token), 'lost', now())
         const refusal = refuseLogin(flags, historyOf(record, mac), policy, now())
-        writeRecord(path, refusal === null ? { ...record, open: { mac, at: now() } } : record)
+        const open = { mac, at: now(), ...(next === undefined ? {} : { next: macOf(token, next) }) }
+        writeRecord(path, refusal === null ? { ...record, open } : record)
         if (refusal !== null) return { refusal }
         kept = true
       } finally {
@@ -105,6 +110,12 @@ export function openPinGuard(stateDir: string, options: PinGuardOptions = {}): P
     known(token) {
       const { failures, lastFailureAt } = readRecord(pathOf(token), token)
       return { failures, lastAt: lastFailureAt === 0 ? null : new Date(lastFailureAt) }
+    },
+    verdictOn(token, pin) {
+      const { accepted, rejected } = readRecord(pathOf(token), token)
+      const mac = macOf(token, pin)
+      if (accepted === mac) return 'accepted'
+      return rejected.includes(mac) ? 'rejected' : null
     },
     async forget(token) {
       const unlock = await locked(token)

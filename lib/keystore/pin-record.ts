@@ -18,8 +18,11 @@ const recordSchema = z.strictObject({
   /** PINs that were sent and never answered. */
   interrupted: z.array(z.strictObject({ mac, times: z.int().min(1) })),
   accepted: mac.nullable(),
-  /** A login that is being sent: written before it is, so a process that is killed in between leaves it here. */
-  open: z.strictObject({ mac, at: z.int() }).nullable()
+  /**
+   * A login that is being sent: written before it is, so a process that is killed in between leaves it here.
+   * With `next` it is C_SetPIN, which proves one password and puts the next in its place.
+   */
+  open: z.strictObject({ mac, at: z.int(), next: mac.optional() }).nullable()
 })
 export type PinRecord = z.infer<typeof recordSchema>
 
@@ -74,6 +77,7 @@ export function writeDurably(path: string, content: string): void {
 export function settle(record: PinRecord, outcome: LoginOutcome, now: number): PinRecord {
   const { open } = record
   if (open === null) return record
+  if (open.next !== undefined && outcome !== 'rejected') return settleChange(record, open.mac, open.next, outcome)
   const closed = { ...record, open: null }
   const failed = { ...closed, failures: record.failures + 1, lastFailureAt: now }
   const others = record.interrupted.filter((entry) => entry.mac !== open.mac)
@@ -96,14 +100,41 @@ export function settle(record: PinRecord, outcome: LoginOutcome, now: number): P
   }
 }
 
+/** The password before it is a wrong one from now on; who still has it is refused without asking the token. */
+function settleChange(
+  record: PinRecord,
+  from: string,
+  to: string,
+  outcome: Exclude<LoginOutcome, 'rejected'>
+): PinRecord {
+  const closed = { ...record, open: null }
+  switch (outcome) {
+    case 'accepted': {
+      const rejected = [...record.rejected.filter((entry) => entry !== from && entry !== to), from].slice(-kept)
+      return { ...closed, failures: 0, lastFailureAt: 0, rejected, interrupted: [], accepted: to }
+    }
+    case 'lost':
+      // The login before it has proved the old one, so this was no failure; which of both is right now, nobody knows.
+      return { ...closed, rejected: record.rejected.filter((entry) => entry !== to), accepted: null }
+    case 'undecided':
+      return closed
+  }
+}
+
 export function historyOf(record: PinRecord, pin: string): PinHistory {
   return {
     failures: record.failures,
+    unanswered: unanswered(record),
     lastFailureAt: record.lastFailureAt,
     thisPinRejected: record.rejected.includes(pin),
     thisPinInterrupted: record.interrupted.find((entry) => entry.mac === pin)?.times ?? 0,
     thisPinAccepted: record.accepted === pin
   }
+}
+
+/** Logins since the last success whose answer never came; one that was rejected when it was sent again counts as rejected. */
+function unanswered(record: PinRecord): number {
+  return record.interrupted.reduce((sum, { times }) => sum + times, 0)
 }
 
 function unreadable(path: string, cause: unknown): AppError {

@@ -1,12 +1,13 @@
 import { guardedLogin, guardedName } from './guarded-login.ts'
 import type { KeyStoreConfig } from './keystore.ts'
 import type { PinGuard } from './pin-guard.ts'
+import type { Confirmation } from './pin-rules.ts'
 import { type ProbeOptions, probeToken } from './probe.ts'
 import type { ProbeFacts } from './probe-messages.ts'
 
 export interface ProveOptions extends Omit<ProbeOptions, 'login'> {
-  /** A person has confirmed to send a password that the guard holds back. */
-  readonly confirmed?: boolean | undefined
+  /** What a person has confirmed about a password that the guard holds back. */
+  readonly confirmed?: Confirmation | undefined
 }
 
 export interface ProofFacts extends ProbeFacts {
