@@ -4,6 +4,7 @@
  */
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
+import type { Confirmation } from '../../../lib/keystore/pin-rules.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
 import { type ProofFacts, proveToken } from '../../../lib/keystore/prove-token.ts'
@@ -18,8 +19,8 @@ export interface KeyStoreQuestion {
   readonly pin: string | null
   /** Holds the PIN guard, which wizard, commands and KMS share. */
   readonly stateDir: string
-  /** A person has confirmed to send a password that the guard holds back. Never set by a program. */
-  readonly confirmed?: boolean | undefined
+  /** What a person has confirmed about a password that the guard holds back. Never set by a program. */
+  readonly confirmed?: Confirmation | undefined
   /** The key store that this install has already; another one than that stops. */
   readonly record?: KeyStoreRecord | null | undefined
 }
