@@ -18,12 +18,12 @@ interface Started {
 }
 
 /** `npm start` as a person runs it, without npm: the bootstrap, which starts the sandbox, which starts the wizard. */
-async function start(): Promise<Started> {
+async function start(...more: string[]): Promise<Started> {
   const dir = mkdtempSync(join(tmpdir(), 'ks-'))
   const port = await freePort()
   const child = spawn(
     process.execPath,
-    [fromRoot('scripts/run.mjs'), 'start', '--state', dir, '--port', String(port)],
+    [fromRoot('scripts/run.mjs'), 'start', '--state', dir, '--port', String(port), ...more],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, KEYSCALER_SANDBOX_KAFKA: 'mock' } }
   )
   let printed = ''
@@ -123,7 +123,8 @@ for (const [who, find] of [
 }
 
 test('a second start in the same folder is refused by name, and the first goes on', async () => {
-  const started = await start()
+  const started = await start('--luna-shim', 'locked')
+  assert.match(started.printed(), /^Partition scenario "locked": the Crypto Officer is locked/m)
   const second = spawn(process.execPath, [fromRoot('sandbox/main.ts'), 'start', '--state', started.dir], {
     stdio: ['ignore', 'ignore', 'pipe']
   })
@@ -146,6 +147,25 @@ test('--fresh does not wipe a folder that is not a sandbox', async () => {
   })
   assert.equal(await new Promise((resolve) => child.once('close', resolve)), 1)
   assert.ok(existsSync(precious))
+})
+
+test('--luna-shim with a name that is none lists the scenarios, starts nothing, and ends with 2', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'ks-'))
+  after(() => rmSync(dir, { recursive: true, force: true }))
+  const child = spawn(
+    process.execPath,
+    [fromRoot('sandbox/main.ts'), 'start', '--luna-shim', 'sunny', '--state', dir],
+    { stdio: ['ignore', 'ignore', 'pipe'] }
+  )
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk
+  })
+  assert.equal(await new Promise((resolve) => child.once('close', resolve)), 2)
+  assert.match(said, /no scenario "sunny"/)
+  for (const name of ['locked', 'expired', 'moved-slot', 'ha-group'])
+    assert.match(said, new RegExp(`^ {2}${name} `, 'm'))
+  assert.deepEqual(readdirSync(dir), [])
 })
 
 function pidOf(started: Started, program: string): number {

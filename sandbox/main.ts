@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { messageOf } from '../lib/errors/app-error.ts'
 import { type SampleFiles, writeSampleFiles } from './answers.ts'
 import { takeFolder } from './folder.ts'
+import { chooseScenario, lunaScenarios } from './luna/scenarios.ts'
 import { freePort, portIsFree } from './ports.ts'
 import { fromRoot } from './root.ts'
 import { type Sandbox, startSandbox } from './sandbox.ts'
@@ -15,6 +16,7 @@ interface StartFlags {
   readonly fresh: boolean
   readonly state: string
   readonly port?: string
+  readonly lunaShim?: string
 }
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`)
@@ -26,7 +28,14 @@ program
   .option('--fresh', 'forget what an earlier sandbox left', false)
   .option('--state <folder>', 'where the sandbox lives', fromRoot('.sandbox'))
   .option('--port <number>', "the wizard's port (8080 where it is free)")
+  .option('--luna-shim <scenario>', 'a bad day of the partition, e.g. locked; an unknown name lists them')
   .action(async (flags: StartFlags) => {
+    if (flags.lunaShim !== undefined && !Object.hasOwn(lunaScenarios, flags.lunaShim)) {
+      say(`There is no scenario "${flags.lunaShim}". These there are:`)
+      for (const [name, { title }] of Object.entries(lunaScenarios)) say(`  ${name.padEnd(18)} ${title}`)
+      process.exitCode = 2
+      return
+    }
     try {
       process.exitCode = await start(flags)
     } catch (error) {
@@ -43,6 +52,9 @@ async function start(flags: StartFlags): Promise<number> {
   const sandbox = await startSandbox({ dir, report: (line) => say(`  ${line}`) })
   try {
     const files = await writeSampleFiles(sandbox)
+    await chooseScenario(sandbox.luna.confPath, flags.lunaShim)
+    if (flags.lunaShim !== undefined)
+      say(`Partition scenario "${flags.lunaShim}": ${lunaScenarios[flags.lunaShim]?.title}.`)
     say(`Sandbox up in ${((performance.now() - began) / 1000).toFixed(1)} s.\n`)
     if (!flags.unattended) sayAtHand(sandbox, files)
     return await runWizard(sandbox, await wizardArgs(flags, files))

@@ -2,9 +2,8 @@
  * Faults on demand: "<state file>.faults" holds rules "function=action", ended by ";", for example
  *   C_Login=0xA4*1; C_Sign=lat:2000; C_GetSlotList=hang; *=lat:50
  * Actions: a CKR code, lat:<microseconds>, hang, crash, exit, print. "*N" ends a rule after N strikes, counted over
- * all processes. Without rules it costs one load of a mapped word for each call.
+ * all processes.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +12,8 @@
 #include <unistd.h>
 #include "luna.h"
 
-struct rule {
-  int fn; /* -1: every function */
-  enum { CODE, DELAY, HANG, CRASH, EXIT, PRINT } action;
-  unsigned long value;
-  uint32_t strikes; /* 0: for good */
-};
-struct rules { uint32_t version; int count; struct rule rule[FAULT_LIMIT]; };
-
 #define AS_NAME(kind, name, params, args) #name,
 static const char *const names[] = { EVERY_FUNCTION(AS_NAME) };
-static struct rules none;
-static struct rules *current = &none;
-static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 
 static int number_of(const char *name) {
   for (int fn = 0; fn < FUNCTION_COUNT; fn++) if (strcmp(names[fn], name) == 0) return fn;
@@ -47,25 +35,18 @@ static int parse(const char *text, struct rule *rule) {
   return rule->action != CODE || rule->value != CKR_OK;
 }
 
-/* A rule set is never changed or freed once seen: other threads read it without a lock. */
-static struct rules *load(uint32_t version) {
-  pthread_mutex_lock(&loading);
-  struct rules *made = current->version == version ? current : calloc(1, sizeof *made);
-  if (made != NULL && made != current) {
-    char path[1100], text[4096];
-    snprintf(path, sizeof path, "%s.faults", conf.state);
-    FILE *file = fopen(path, "re");
-    size_t length = file == NULL ? 0 : fread(text, 1, sizeof text - 1, file);
-    if (file != NULL) fclose(file);
-    text[length] = '\0';
-    char *rest = NULL;
-    for (char *one = strtok_r(text, ";", &rest); one != NULL && made->count < FAULT_LIMIT; one = strtok_r(NULL, ";", &rest))
-      if (parse(one, &made->rule[made->count])) made->count++;
-    made->version = version;
-    __atomic_store_n(&current, made, __ATOMIC_RELEASE);
-  }
-  pthread_mutex_unlock(&loading);
-  return made == NULL ? &none : made;
+int faults_read(struct rule *rules) {
+  char path[1100], text[4096];
+  snprintf(path, sizeof path, "%s.faults", conf.state);
+  FILE *file = fopen(path, "re");
+  size_t length = file == NULL ? 0 : fread(text, 1, sizeof text - 1, file);
+  if (file != NULL) fclose(file);
+  text[length] = '\0';
+  int count = 0;
+  char *rest = NULL;
+  for (char *one = strtok_r(text, ";", &rest); one != NULL && count < FAULT_LIMIT; one = strtok_r(NULL, ";", &rest))
+    if (parse(one, &rules[count])) count++;
+  return count;
 }
 
 static void rest_for(unsigned long microseconds) {
@@ -73,12 +54,9 @@ static void rest_for(unsigned long microseconds) {
   while (nanosleep(&left, &left) != 0) continue;
 }
 
-CK_RV fault_at(enum function_number fn) {
-  uint32_t version = __atomic_load_n(&state->fault_version, __ATOMIC_ACQUIRE);
-  struct rules *rules = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
-  if (rules->version != version) rules = load(version);
-  for (int i = 0; i < rules->count; i++) {
-    struct rule *rule = &rules->rule[i];
+CK_RV fault_at(const struct control *now, enum function_number fn) {
+  for (int i = 0; i < now->rule_count; i++) {
+    const struct rule *rule = &now->rule[i];
     if (rule->fn >= 0 && rule->fn != (int)fn) continue;
     if (rule->strikes > 0 && __atomic_fetch_add(&state->fired[i], 1, __ATOMIC_RELAXED) >= rule->strikes) continue;
     switch (rule->action) {

@@ -1,8 +1,10 @@
 /*
  * Every function of CK_FUNCTION_LIST, in the standard's order, as one table: F(kind, name, parameters, arguments).
  * OWN  answered by this library (own_<name>), which asks SoftHSM where it must
- * ROLE needs the Crypto Officer: refused with CKR_PIN_EXPIRED while the initial password is unchanged
  * PASS handed to SoftHSM as it is
+ * ROLE needs the Crypto Officer: refused with CKR_PIN_EXPIRED while the initial password is unchanged
+ * MECH as ROLE, and its mechanism may be withheld or have Luna's number
+ * MOOD as ROLE, and answered by own_<name> while the partition has any mood
  */
 #ifndef LUNA_FUNCTIONS_H
 #define LUNA_FUNCTIONS_H
@@ -30,7 +32,7 @@ struct CK_FUNCTION_LIST;
   F(OWN, C_SetPIN, (S, IN(old), IN(pin)), (s, old, oldLen, pin, pinLen)) \
   F(OWN, C_OpenSession, (CK_SLOT_ID slot, CK_FLAGS flags, void *app, void *notify, CK_SESSION_HANDLE *s), \
     (slot, flags, app, notify, s)) \
-  F(PASS, C_CloseSession, (S), (s)) \
+  F(OWN, C_CloseSession, (S), (s)) \
   F(OWN, C_CloseAllSessions, (CK_SLOT_ID slot), (slot)) \
   F(OWN, C_GetSessionInfo, (S, CK_SESSION_INFO *info), (s, info)) \
   F(PASS, C_GetOperationState, (S, OUT(state)), (s, state, stateLen)) \
@@ -47,12 +49,12 @@ struct CK_FUNCTION_LIST;
   F(ROLE, C_FindObjectsInit, (S, TEMPLATE(t)), (s, t, tCount)) \
   F(ROLE, C_FindObjects, (S, CK_OBJECT_HANDLE *found, CK_ULONG max, CK_ULONG *count), (s, found, max, count)) \
   F(ROLE, C_FindObjectsFinal, (S), (s)) \
-  F(ROLE, C_EncryptInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
-  F(ROLE, C_Encrypt, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
+  F(MOOD, C_EncryptInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
+  F(MOOD, C_Encrypt, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_EncryptUpdate, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_EncryptFinal, (S, OUT(out)), (s, out, outLen)) \
-  F(ROLE, C_DecryptInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
-  F(ROLE, C_Decrypt, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
+  F(MOOD, C_DecryptInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
+  F(MOOD, C_Decrypt, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_DecryptUpdate, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_DecryptFinal, (S, OUT(out)), (s, out, outLen)) \
   F(PASS, C_DigestInit, (S, void *mechanism), (s, mechanism)) \
@@ -60,32 +62,32 @@ struct CK_FUNCTION_LIST;
   F(PASS, C_DigestUpdate, (S, IN(in)), (s, in, inLen)) \
   F(ROLE, C_DigestKey, (S, CK_OBJECT_HANDLE key), (s, key)) \
   F(PASS, C_DigestFinal, (S, OUT(out)), (s, out, outLen)) \
-  F(ROLE, C_SignInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
+  F(MECH, C_SignInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
   F(ROLE, C_Sign, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_SignUpdate, (S, IN(in)), (s, in, inLen)) \
   F(ROLE, C_SignFinal, (S, OUT(out)), (s, out, outLen)) \
-  F(ROLE, C_SignRecoverInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
+  F(MECH, C_SignRecoverInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
   F(ROLE, C_SignRecover, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
-  F(ROLE, C_VerifyInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
+  F(MECH, C_VerifyInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
   F(ROLE, C_Verify, (S, IN(in), IN(sig)), (s, in, inLen, sig, sigLen)) \
   F(ROLE, C_VerifyUpdate, (S, IN(in)), (s, in, inLen)) \
   F(ROLE, C_VerifyFinal, (S, IN(sig)), (s, sig, sigLen)) \
-  F(ROLE, C_VerifyRecoverInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
+  F(MECH, C_VerifyRecoverInit, (S, void *mechanism, CK_OBJECT_HANDLE key), (s, mechanism, key)) \
   F(ROLE, C_VerifyRecover, (S, IN(sig), OUT(out)), (s, sig, sigLen, out, outLen)) \
   F(ROLE, C_DigestEncryptUpdate, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_DecryptDigestUpdate, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_SignEncryptUpdate, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
   F(ROLE, C_DecryptVerifyUpdate, (S, IN(in), OUT(out)), (s, in, inLen, out, outLen)) \
-  F(ROLE, C_GenerateKey, (S, void *mechanism, TEMPLATE(t), CK_OBJECT_HANDLE *made), (s, mechanism, t, tCount, made)) \
-  F(ROLE, C_GenerateKeyPair, \
+  F(MECH, C_GenerateKey, (S, void *mechanism, TEMPLATE(t), CK_OBJECT_HANDLE *made), (s, mechanism, t, tCount, made)) \
+  F(MECH, C_GenerateKeyPair, \
     (S, void *mechanism, TEMPLATE(t), TEMPLATE(u), CK_OBJECT_HANDLE *publicKey, CK_OBJECT_HANDLE *privateKey), \
     (s, mechanism, t, tCount, u, uCount, publicKey, privateKey)) \
-  F(ROLE, C_WrapKey, (S, void *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, OUT(out)), \
+  F(MOOD, C_WrapKey, (S, void *mechanism, CK_OBJECT_HANDLE wrapping, CK_OBJECT_HANDLE key, OUT(out)), \
     (s, mechanism, wrapping, key, out, outLen)) \
-  F(ROLE, C_UnwrapKey, \
+  F(MECH, C_UnwrapKey, \
     (S, void *mechanism, CK_OBJECT_HANDLE wrapping, IN(in), TEMPLATE(t), CK_OBJECT_HANDLE *made), \
     (s, mechanism, wrapping, in, inLen, t, tCount, made)) \
-  F(ROLE, C_DeriveKey, (S, void *mechanism, CK_OBJECT_HANDLE base, TEMPLATE(t), CK_OBJECT_HANDLE *made), \
+  F(MECH, C_DeriveKey, (S, void *mechanism, CK_OBJECT_HANDLE base, TEMPLATE(t), CK_OBJECT_HANDLE *made), \
     (s, mechanism, base, t, tCount, made)) \
   F(PASS, C_SeedRandom, (S, IN(in)), (s, in, inLen)) \
   F(PASS, C_GenerateRandom, (S, IN(out)), (s, out, outLen)) \

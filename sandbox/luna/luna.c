@@ -36,7 +36,8 @@ static CK_RV attach(void) {
   return CKR_OK;
 }
 
-static CK_RV enter(enum function_number fn) {
+/* `now`: the moods for this call; NULL for C_GetFunctionList, which comes before any configuration. */
+static inline CK_RV enter(enum function_number fn, const struct control **now) {
   if (fn == FN_C_GetFunctionList) return CKR_OK;
   if (fn == FN_C_Initialize) {
     pthread_mutex_lock(&starting);
@@ -44,7 +45,9 @@ static CK_RV enter(enum function_number fn) {
     pthread_mutex_unlock(&starting);
     if (rv != CKR_OK) return rv;
   }
-  return soft == NULL ? CKR_CRYPTOKI_NOT_INITIALIZED : fault_at(fn);
+  if (soft == NULL) return CKR_CRYPTOKI_NOT_INITIALIZED;
+  *now = control_now();
+  return (*now)->quiet ? CKR_OK : trouble_at(*now, fn);
 }
 
 /* SoftHSM always lists one blank slot more; the partition is the initialised one, or the blank one before `par init`. */
@@ -70,7 +73,7 @@ CK_RV own_C_Initialize(void *args) {
   CK_RV rv = soft->C_Initialize(args);
   if (rv == CKR_OK) {
     rv = find_soft_slot();
-    if (rv == CKR_OK) initialised = 1;
+    if (rv == CKR_OK) initialised = 1, control_begin();
     else soft->C_Finalize(NULL);
   }
   state_unlock();
@@ -81,19 +84,27 @@ CK_RV own_C_Initialize(void *args) {
 CK_RV own_C_Finalize(void *reserved) {
   pthread_mutex_lock(&starting);
   CK_RV rv = soft->C_Finalize(reserved);
-  if (rv == CKR_OK) initialised = 0;
+  if (rv == CKR_OK) initialised = 0, sessions_forget(), gcm_forget_all();
   pthread_mutex_unlock(&starting);
   return rv;
 }
 
 #define AS_WRAPPER(kind, name, params, args) \
   static CK_RV luna_##name params { \
-    CK_RV rv = enter(FN_##name); \
-    return rv != CKR_OK ? rv : CALL_##kind(name, args); \
+    const struct control *now = NULL; \
+    CK_RV rv = enter(FN_##name, &now); \
+    if (rv != CKR_OK) return rv; \
+    BODY_##kind(name, args) \
   }
-#define CALL_OWN(name, args) own_##name args
-#define CALL_PASS(name, args) soft->name args
-#define CALL_ROLE(name, args) (rv = role_ready(s)) != CKR_OK ? rv : soft->name args
+#define WITH_ROLE if (!now->quiet && (rv = role_ready(now, s)) != CKR_OK) return rv;
+#define BODY_OWN(name, args) return own_##name args;
+#define BODY_PASS(name, args) return soft->name args;
+#define BODY_ROLE(name, args) WITH_ROLE return soft->name args;
+#define BODY_MECH(name, args) WITH_ROLE \
+  CK_MECHANISM real; \
+  if (!now->quiet && (rv = mechanism_for(now, &mechanism, &real)) != CKR_OK) return rv; \
+  return soft->name args;
+#define BODY_MOOD(name, args) WITH_ROLE return now->quiet ? soft->name args : own_##name args;
 EVERY_FUNCTION(AS_WRAPPER)
 
 #define AS_ENTRY(kind, name, params, args) .name = luna_##name,
@@ -110,7 +121,7 @@ EXPORTED CK_RV C_GetFunctionList(CK_FUNCTION_LIST **list) { return own_C_GetFunc
 /* Luna's own way to say all three numbers; CK_VERSION has room for two. */
 EXPORTED CK_RV CA_GetFirmwareVersion(CK_SLOT_ID slot, CK_ULONG *major, CK_ULONG *minor, CK_ULONG *patch) {
   if (state == NULL) return CKR_CRYPTOKI_NOT_INITIALIZED;
-  if (slot != state->slot) return CKR_SLOT_ID_INVALID;
+  if (!slot_known(slot)) return CKR_SLOT_ID_INVALID;
   *major = 7, *minor = 1, *patch = 3;
   return CKR_OK;
 }

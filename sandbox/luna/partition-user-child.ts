@@ -2,9 +2,14 @@
 import { once } from 'node:events'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import pkcs11 from 'pkcs11js'
+import { rsaPair, seal, sessionsUntilRefused, tokens, wrap } from './partition-trials.ts'
 
 export type Action =
   | { readonly do: 'start' | 'finish' | 'slots' | 'tokenInfo' | 'mechanisms' | 'logout' | 'find' | 'roundTrip' }
+  | { readonly do: 'initialize' | 'open' | 'tokens' | 'mechanismNumbers' | 'sessionsUntilRefused' }
+  | { readonly do: 'seal'; readonly ivBytes: number; readonly opening: 'data' | 'parameter' }
+  | { readonly do: 'wrap'; readonly mechanism: number; readonly what: 'secret' | 'private' }
+  | { readonly do: 'rsaPair'; readonly mechanism: number }
   | { readonly do: 'login'; readonly pin: string; readonly as?: number }
   | { readonly do: 'setPin'; readonly old: string; readonly pin: string }
   | { readonly do: 'initPin'; readonly pin: string }
@@ -41,6 +46,11 @@ function attempt(call: () => unknown): Answer {
   } catch (error) {
     return { ckr: codeOf(error) }
   }
+}
+
+function initialize(): void {
+  if (module.libPath === undefined || module.libPath === '') module.load(process.env.LUNA_MODULE ?? '')
+  module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK })
 }
 
 function open(): void {
@@ -103,9 +113,10 @@ async function inThreads(count: number, rounds: number): Promise<number> {
 function perform(action: Action): unknown {
   switch (action.do) {
     case 'start':
-      if (module.libPath === undefined || module.libPath === '') module.load(process.env.LUNA_MODULE ?? '')
-      module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK })
+      initialize()
       return open()
+    case 'initialize':
+      return initialize()
     case 'finish':
       return module.C_Finalize()
     case 'slots':
@@ -139,6 +150,20 @@ function perform(action: Action): unknown {
         attempt(() => module.C_CloseAllSessions(id))
       ]
     }
+    case 'tokens':
+      return tokens({ module, slot, session })
+    case 'mechanismNumbers':
+      return module.C_GetMechanismList(slot)
+    case 'open':
+      return open()
+    case 'sessionsUntilRefused':
+      return sessionsUntilRefused({ module, slot, session })
+    case 'seal':
+      return seal({ module, slot, session }, action.ivBytes, action.opening)
+    case 'wrap':
+      return wrap({ module, slot, session }, action.mechanism, action.what)
+    case 'rsaPair':
+      return rsaPair({ module, slot, session }, action.mechanism)
     case 'threads':
       return inThreads(action.count, action.rounds)
     case 'loginForEver': {

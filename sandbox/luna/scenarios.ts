@@ -1,4 +1,7 @@
 /** Bad days to choose from: what a partition or its network may do to an administrator, each by one name. */
+import { existsSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { freshState, type LunaState, readLunaState, setLunaFaults, setLunaMechanisms, setLunaState } from './state.ts'
 
 export interface LunaScenario {
@@ -54,6 +57,18 @@ export const lunaScenarios: Readonly<Record<string, LunaScenario>> = Object.from
     { title, set: (dir: string) => setDay(dir, day) }
   ])
 )
+
+/**
+ * Sets the scenario for a start of the sandbox and remembers it, so that the next start without one ends it.
+ * @param name one of lunaScenarios; undefined: none
+ */
+export async function chooseScenario(dir: string, name: string | undefined): Promise<void> {
+  const chosen = join(dir, 'scenario')
+  if (name === undefined && !existsSync(chosen)) return
+  await lunaScenarios[name ?? 'well']?.set(dir)
+  if (name === undefined) await rm(chosen)
+  else await writeFile(chosen, name, { mode: 0o600 })
+}
 
 async function setDay(dir: string, { state = {}, faults = '', withhold = [] }: BadDay): Promise<void> {
   const { logins, rejections, soLogins } = await readLunaState(dir)

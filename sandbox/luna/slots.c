@@ -1,4 +1,9 @@
-/* One slot with one token: what the guide's administrator sees with lunacm (items 5, 9, 14 and 15). */
+/*
+ * What the guide's administrator sees with lunacm (items 5, 9, 14 and 15): one slot with one token. Where the mood says so
+ * more slots are listed, which show the same partition under other names.
+ */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "luna.h"
 
@@ -11,7 +16,41 @@ static void fill(CK_UTF8CHAR *field, size_t size, const char *text) {
   memcpy(field, text, strlen(text) < size ? strlen(text) : size);
 }
 
-static int known(CK_SLOT_ID slot) { return slot == state->slot; }
+/* How many slots are listed. */
+static uint32_t listed(void) {
+  uint32_t asked = state->slots;
+  return asked < 1 ? 1 : asked > SLOT_LIMIT ? SLOT_LIMIT : asked;
+}
+
+int slot_known(CK_SLOT_ID slot) { return slot >= state->slot && slot - state->slot < listed(); }
+
+/* The virtual slot of an HA group comes behind its members, or is the only one (HAOnly = 1). */
+static int is_group(uint32_t index) {
+  return state->others == HA_ONLY ? index == 0 : state->others == HA_GROUP && index > 0 && index == listed() - 1;
+}
+
+/* Label, serial and model of a slot; lunacm shows "1" before the first member's serial as the serial of a group. */
+static void name_token(CK_TOKEN_INFO *info, uint32_t index) {
+  char label[40], shown[48], serial[24];
+  snprintf(label, sizeof label, "%.32s", state->label);
+  if (label[0] == '\0') {
+    size_t length = sizeof info->label;
+    while (length > 0 && info->label[length - 1] == ' ') length--;
+    snprintf(label, sizeof label, "%.*s", (int)length, (const char *)info->label);
+  }
+  unsigned long long number = strtoull(conf.serial, NULL, 10) + (state->swapped ? 100 : 0);
+  if (is_group(index)) {
+    snprintf(shown, sizeof shown, "%s-HA", label);
+    snprintf(serial, sizeof serial, "1%llu", number);
+  } else {
+    if (index > 0 && state->others != SAME_LABEL) snprintf(shown, sizeof shown, "%s-%u", label, index + 1);
+    else snprintf(shown, sizeof shown, "%s", label);
+    snprintf(serial, sizeof serial, "%llu", number + index);
+  }
+  fill(info->label, sizeof info->label, state->uninitialised ? "" : shown);
+  fill(info->serialNumber, sizeof info->serialNumber, serial);
+  fill(info->model, sizeof info->model, is_group(index) ? "LunaVirtual" : "Cryptovisor7");
+}
 
 CK_RV own_C_GetInfo(CK_INFO *info) {
   CK_RV rv = soft->C_GetInfo(info);
@@ -28,23 +67,35 @@ CK_RV own_C_GetSlotList(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *count) {
   if (rv != CKR_OK) return rv;
   if (count == NULL) return CKR_ARGUMENTS_BAD;
   CK_ULONG room = *count;
-  *count = 1;
+  *count = present && state->absent ? 0 : listed();
   if (slots == NULL) return CKR_OK;
-  if (room < 1) return CKR_BUFFER_TOO_SMALL;
-  slots[0] = state->slot;
+  if (room < *count) return CKR_BUFFER_TOO_SMALL;
+  for (CK_ULONG i = 0; i < *count; i++) slots[i] = state->slot + i;
   return CKR_OK;
 }
 
 CK_RV own_C_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *info) {
-  if (!known(slot)) return CKR_SLOT_ID_INVALID;
+  if (!slot_known(slot)) return CKR_SLOT_ID_INVALID;
   CK_RV rv = soft->C_GetSlotInfo(soft_slot, info);
   if (rv != CKR_OK) return rv;
   fill(info->slotDescription, sizeof info->slotDescription, "Net Token Slot");
   fill(info->manufacturerID, sizeof info->manufacturerID, "Safenet, Inc.");
-  info->flags = CKF_TOKEN_PRESENT | CKF_HW_SLOT;
+  info->flags = CKF_HW_SLOT | (state->absent ? 0 : CKF_TOKEN_PRESENT);
   info->hardwareVersion = (CK_VERSION){ 0, 0 };
   info->firmwareVersion = (CK_VERSION){ 7, 1 };
   return CKR_OK;
+}
+
+/* What is shown whatever was counted; NULL for COUNTED. */
+static const CK_FLAGS *shown_pin_flags(void) {
+  static const CK_FLAGS flags[] = {
+    [NONE] = 0,
+    [COUNT_LOW] = CKF_USER_PIN_COUNT_LOW,
+    [FINAL_TRY] = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_FINAL_TRY,
+    [LOCKED] = CKF_USER_PIN_COUNT_LOW | CKF_USER_PIN_LOCKED
+  };
+  uint32_t kind = state->pin_flags;
+  return kind == COUNTED || kind > LOCKED ? NULL : &flags[kind];
 }
 
 /* COUNT_LOW from the first failure on, FINAL_TRY with one try left, LOCKED with none (PKCS#11 2.40, table 9). */
@@ -54,46 +105,31 @@ static CK_FLAGS pin_flags(uint32_t failures, uint32_t lock_at, CK_FLAGS low, CK_
 }
 
 CK_RV own_C_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info) {
-  if (!known(slot)) return CKR_SLOT_ID_INVALID;
+  if (!slot_known(slot)) return CKR_SLOT_ID_INVALID;
   state_lock(); /* SoftHSM reads a file that a login elsewhere is just rewriting */
   CK_RV rv = soft->C_GetTokenInfo(soft_slot, info);
   uint32_t failures = state->failures, so_failures = state->so_failures;
   state_unlock();
   if (rv != CKR_OK) return rv;
   fill(info->manufacturerID, sizeof info->manufacturerID, "Safenet, Inc.");
-  fill(info->model, sizeof info->model, "Cryptovisor7");
-  fill(info->serialNumber, sizeof info->serialNumber, conf.serial);
+  name_token(info, (uint32_t)(slot - state->slot));
   info->flags &= ~CKF_EVERY_PIN_STATE;
-  info->flags |= pin_flags(failures, state->lock_at, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED);
+  if (state->uninitialised) info->flags &= ~(CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED);
+  if (state->no_crypto_officer) info->flags &= ~CKF_USER_PIN_INITIALIZED;
+  const CK_FLAGS *shown = shown_pin_flags();
+  info->flags |= shown != NULL ? *shown
+    : pin_flags(failures, state->lock_at, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED);
   info->flags |= pin_flags(so_failures, SO_LOCK_AT, CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
   info->ulMinPinLen = SHORTEST_PIN;
-  info->ulTotalPublicMemory = info->ulFreePublicMemory = STORAGE;
-  info->ulTotalPrivateMemory = info->ulFreePrivateMemory = STORAGE;
+  info->ulTotalPublicMemory = info->ulTotalPrivateMemory = STORAGE;
+  info->ulFreePublicMemory = info->ulFreePrivateMemory = state->free_bytes;
+  if (state->max_sessions > 0) {
+    info->ulMaxSessionCount = info->ulMaxRwSessionCount = state->max_sessions;
+    info->ulSessionCount = info->ulRwSessionCount = sessions_open();
+  }
   info->hardwareVersion = (CK_VERSION){ 0, 0 };
   info->firmwareVersion = (CK_VERSION){ 7, 1 }; /* two bytes: 7.1.3 cannot be said here */
   return CKR_OK;
-}
-
-CK_RV own_C_GetMechanismList(CK_SLOT_ID slot, CK_ULONG *list, CK_ULONG *count) {
-  return known(slot) ? soft->C_GetMechanismList(soft_slot, list, count) : CKR_SLOT_ID_INVALID;
-}
-
-CK_RV own_C_GetMechanismInfo(CK_SLOT_ID slot, CK_ULONG type, void *info) {
-  return known(slot) ? soft->C_GetMechanismInfo(soft_slot, type, info) : CKR_SLOT_ID_INVALID;
-}
-
-CK_RV own_C_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, void *app, void *notify, CK_SESSION_HANDLE *s) {
-  return known(slot) ? soft->C_OpenSession(soft_slot, flags, app, notify, s) : CKR_SLOT_ID_INVALID;
-}
-
-CK_RV own_C_CloseAllSessions(CK_SLOT_ID slot) {
-  return known(slot) ? soft->C_CloseAllSessions(soft_slot) : CKR_SLOT_ID_INVALID;
-}
-
-CK_RV own_C_GetSessionInfo(CK_SESSION_HANDLE s, CK_SESSION_INFO *info) {
-  CK_RV rv = soft->C_GetSessionInfo(s, info);
-  if (rv == CKR_OK) info->slotID = state->slot;
-  return rv;
 }
 
 CK_RV own_C_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved) {
