@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { readHsmProposal } from '../../lib/luna-client/proposal.ts'
 import { problemOf, problemTable } from '../../lib/service/problems.ts'
 import type { CheckOutcome, Install } from '../install/install.ts'
 import { currentStep, isOpen } from '../install/progress.ts'
@@ -58,9 +59,14 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     if (caller === undefined) throw new AppError('unauthenticated', 'Setup needs its code first.')
     return caller
   }
+  /** For step 3 also what `keyscaler hsm import` has found. */
+  const suggestionsFor = async (id: StepId) => ({
+    ...(id === 'kms' ? await readHsmProposal(install.stateDir) : {}),
+    ...options.suggestions[id]
+  })
   const render = async (request: FastifyRequest, reply: FastifyReply, step: DefinedStep, state: PageState) => {
     const { csrf } = callerIn(request)
-    const model = await stepPage(install, step, options.suggestions[step.id] ?? {}, csrf, state)
+    const model = await stepPage(install, step, await suggestionsFor(step.id), csrf, state)
     return reply.viewAsync(`/steps/${step.id}.eta`, model)
   }
   /** Gone with the page that shows it; a HEAD shows nothing, so it takes nothing. */
@@ -179,7 +185,7 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
 
   const pageLine = async (request: FastifyRequest, step: DefinedStep, state: PageState): Promise<StreamLine> => {
     const { csrf } = callerIn(request)
-    const model = await stepPage(install, step, options.suggestions[step.id] ?? {}, csrf, state)
+    const model = await stepPage(install, step, await suggestionsFor(step.id), csrf, state)
     return { type: 'page', html: await app.view(`/steps/${step.id}.eta`, model) }
   }
 }

@@ -10,6 +10,7 @@ import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import type { SlotFacts } from '../../../lib/keystore/token-facts.ts'
 import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
+import { readHsmProposal } from '../../../lib/luna-client/proposal.ts'
 
 export interface FoundPartition {
   readonly slot: number
@@ -54,7 +55,7 @@ export async function lookAtPartitions(
   const key = `${typed.library}\n${typed.confPath}`
   const last = looks.get(key)
   const old = last === undefined || Date.now() - last.at > keptForMs
-  const look = again || old ? { at: Date.now(), seen: lookNow(typed) } : last
+  const look = again || old ? { at: Date.now(), seen: lookNow(stateDir, typed) } : last
   looks.set(key, look)
   const seen = await withPatience(look.seen, again ? undefined : last?.seen, again ? 60_000 : firstLookMs)
   const chosen = seen.partitions.find(({ label }) => label === typed.partition) ?? seen.partitions[0]
@@ -74,8 +75,11 @@ export async function lookAtPartitions(
   }
 }
 
-async function lookNow(typed: { readonly library: string; readonly confPath: string }): Promise<PartitionsSeen> {
-  const clients = await findHsmClients()
+async function lookNow(
+  stateDir: string,
+  typed: { readonly library: string; readonly confPath: string }
+): Promise<PartitionsSeen> {
+  const clients = await clientsHere(stateDir)
   const client = (typed.library === '' ? clients[0] : clients.find(({ module }) => module === typed.library)) ?? null
   const module = typed.library === '' ? (client?.module ?? null) : typed.library
   const none = { clients, client, module, library: null, partitions: [] }
@@ -96,6 +100,13 @@ async function lookNow(typed: { readonly library: string; readonly confPath: str
   } catch (thrown) {
     return { ...none, partitionsProblem: messageOf(thrown) }
   }
+}
+
+/** The usual places, and what `keyscaler hsm import` unpacked into a folder that was chosen. */
+async function clientsHere(stateDir: string): Promise<readonly HsmClient[]> {
+  const [found, imported] = await Promise.all([findHsmClients(), readHsmProposal(stateDir)])
+  if (imported === null || found.some(({ module }) => module === imported.library)) return found
+  return [...found, { kind: 'dpod', module: imported.library, confPath: imported.confPath }]
 }
 
 function partitionOf({ slot, label, serial, model, firmware, flags }: SlotFacts): FoundPartition {
