@@ -24,7 +24,7 @@ const codeOfRefusal: Readonly<Record<RefusalReason, ErrorCode>> = {
 
 export function loginRefused(refusal: LoginRefusal, choice: TokenChoice): AppError {
   const { reason, say, cure } = refusal
-  if (reason !== 'token-not-found' || choice.found) return new AppError(codeOfRefusal[reason], say, { cure })
+  if (reason !== 'token-not-found' || choice.found) return new AppError(codeOfRefusal[reason], say, { cure, reason })
   // No token at all is a connection that failed; another token in its place is a conflict.
   if (choice.why === 'no-tokens') return new AppError('key-store-unavailable', 'The HSM shows no token.', { cure })
   const { inSlot } = choice

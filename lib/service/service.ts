@@ -16,6 +16,7 @@ import { openPool } from '../database/pool.ts'
 import { AppError, messageOf } from '../errors/app-error.ts'
 import { openLog } from '../log/log.ts'
 import { exitCodes } from './exit-codes.ts'
+import { leaveExitNote } from './exit-note.ts'
 import { registerHealth } from './health.ts'
 import { watchLifeline } from './lifeline.ts'
 import { answerProblem, newRequestId } from './problems.ts'
@@ -84,14 +85,20 @@ export async function runService<Config extends ServiceConfig>(spec: ServiceSpec
   }
   const log = openLog(spec.name, config.logLevel)
   try {
-    await serve(spec, config, log)
+    await serve(spec, config, log, values.config)
   } catch (thrown) {
     log.fatal({ err: thrown }, `${spec.title} could not start: ${messageOf(thrown)}`)
+    await leaveExitNote(values.config, exitCodeOf(thrown), thrown)
     process.exit(exitCodeOf(thrown))
   }
 }
 
-async function serve<Config extends ServiceConfig>(spec: ServiceSpec<Config>, config: Config, log: Logger) {
+async function serve<Config extends ServiceConfig>(
+  spec: ServiceSpec<Config>,
+  config: Config,
+  log: Logger,
+  configFile: string
+) {
   const [app, database] = await Promise.all([openApp(config, log), openDatabase(config)])
   const metrics = new Registry()
   collectDefaultMetrics({ register: metrics })
@@ -109,7 +116,7 @@ async function serve<Config extends ServiceConfig>(spec: ServiceSpec<Config>, co
   }
   const fail = (error: unknown) => {
     log.fatal({ err: error }, messageOf(error))
-    void stop(exitCodeOf(error), 'failure')
+    void leaveExitNote(configFile, exitCodeOf(error), error).then(() => stop(exitCodeOf(error), 'failure'))
   }
   process.once('SIGTERM', () => stop(0, 'SIGTERM'))
   process.once('SIGINT', () => stop(0, 'SIGINT'))

@@ -25,12 +25,18 @@ export async function writePidRecord(file: string, record: PidRecord): Promise<v
   await writePrivateFile(file, `${JSON.stringify(record)}\n`)
 }
 
-/** The recorded process if it still lives; a torn or foreign record counts as none. */
-export async function readLivingRecord(file: string): Promise<PidRecord | null> {
+/** Who was started last, alive or not; a torn or foreign record counts as none. */
+export async function readRecord(file: string): Promise<PidRecord | null> {
   const text = await readPrivateFile(file)
   if (text === null) return null
   const parsed = recordSchema.safeParse(parseJson(text))
-  return parsed.success && isAlive(parsed.data) ? parsed.data : null
+  return parsed.success ? parsed.data : null
+}
+
+/** The recorded process if it still lives. */
+export async function readLivingRecord(file: string): Promise<PidRecord | null> {
+  const record = await readRecord(file)
+  return record !== null && isAlive(record) ? record : null
 }
 
 /**

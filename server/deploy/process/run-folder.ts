@@ -12,7 +12,7 @@ export interface RunFolder {
   readonly log: string
   /** Present: it became ready once with this configuration, and shall run. */
   readonly wanted: string
-  /** Present: its PIN was rejected; it stays down until it is deployed again. */
+  /** Present: its PIN was rejected; it stays down until a person gives another (latch.ts). */
   readonly latched: string
 }
 

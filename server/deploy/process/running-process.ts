@@ -2,8 +2,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startTimeOf } from '../../../lib/process/start-time.ts'
+import { exitNotePath, readExitNote } from '../../../lib/service/exit-note.ts'
 import { isAlive, type PidRecord, pidsServing, writePidRecord } from './pid-record.ts'
 import type { RunFolder } from './run-folder.ts'
 
@@ -12,7 +14,7 @@ const quietly = '--disable-warning=TimeoutNegativeWarning'
 
 export interface RunningProcess {
   readonly record: PidRecord
-  /** Settles once, when the process is gone; code is null for one that was adopted (nobody else can wait for it). */
+  /** Settles once, when the process is gone; code is null for one that was adopted and left no note. */
   readonly exited: Promise<Exit>
 }
 
@@ -38,6 +40,8 @@ export interface Launch {
  * NODE_OPTIONS), writing to service.log itself.
  */
 export async function launch({ program, run, configHash, lifelineFd }: Launch): Promise<RunningProcess> {
+  // Another process's last word; numbers of processes are used again.
+  await rm(exitNotePath(run.folder), { force: true })
   const log = openSync(run.log, 'a', 0o600)
   try {
     const child = spawn(process.execPath, [quietly, program, '--config', run.config], {
@@ -65,12 +69,19 @@ export async function launch({ program, run, configHash, lifelineFd }: Launch): 
 }
 
 /** Takes up a process that an earlier wizard started; it is no child of ours, so /proc is asked each second. */
-export function adopt(record: PidRecord): RunningProcess {
+export function adopt(record: PidRecord, run: RunFolder): RunningProcess {
   const watch = async (): Promise<Exit> => {
     while (isAlive(record)) await delay(adoptedPollMs, undefined, { ref: false })
-    return { code: null, why: 'it is gone' }
+    return exitOf(record, run)
   }
   return { record, exited: watch() }
+}
+
+/** How a process ended that is no child of ours: by its own note, if it is this one's. */
+export async function exitOf({ pid }: PidRecord, run: RunFolder): Promise<Exit> {
+  const note = await readExitNote(run.folder)
+  if (note?.pid !== pid) return { code: null, why: 'it is gone' }
+  return { code: note.exitCode, why: `exit code ${note.exitCode}` }
 }
 
 /** SIGTERM, ten seconds, then SIGKILL to the whole group. Returns when it is gone. */

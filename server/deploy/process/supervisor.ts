@@ -7,10 +7,11 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import { exitCodes } from '../../../lib/service/exit-codes.ts'
 import type { ServiceEntry } from '../../../services/catalog.ts'
 import type { ServiceState, ServiceStatus } from '../target.ts'
-import { readLivingRecord } from './pid-record.ts'
+import { readLatch, sealLatch } from './latch.ts'
+import { isAlive, readLivingRecord, readRecord } from './pid-record.ts'
 import { askReadiness } from './readiness.ts'
 import { configHash, hasFlag, readDeployedConfig, runFolder, setFlag, writeConfig } from './run-folder.ts'
-import { adopt, type Exit, end, endStrays, launch, type RunningProcess } from './running-process.ts'
+import { adopt, type Exit, end, endStrays, exitOf, launch, type RunningProcess } from './running-process.ts'
 import { logTail, rotateLog, sizeOf } from './service-log.ts'
 import { reachOf } from './service-request.ts'
 import { move } from './service-states.ts'
@@ -99,7 +100,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
 
   const take = (record: RunningProcess['record']) => {
     if (state === 'stopped' || state === 'latched' || state === 'backing-off') become('starting', 'adopted')
-    current = adopt(record)
+    current = adopt(record, run)
     return current
   }
 
@@ -114,7 +115,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
       inTurn(async () => {
         if (current !== running) return
         current = null
-        if (exit.code === exitCodes.pinRejected) return latch()
+        if (exit.code === exitCodes.pinRejected) return seal(running.record)
         if (exit.code === exitCodes.badConfig) return become('stopped', `configuration refused: ${await lastWords()}`)
         const startedAt = Date.parse(running.record.startedAt)
         crashes = Date.now() - startedAt > settledMs ? 1 : crashes + 1
@@ -141,25 +142,21 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     else if (typeof outcome === 'string') become('unhealthy', outcome)
   }
 
-  const latch = async () => {
-    become('latched', 'sealed: PIN rejected')
-    await setFlag(run.latched, true)
+  const seal = async ({ pid, configHash }: RunningProcess['record']) => {
+    const latch = await sealLatch(run, pid, configHash)
+    if (state === 'stopped') become('starting', '')
+    become('latched', latch.detail)
   }
 
   const lastWords = async () => (await logTail(run.log, logFrom, 3)).join(' | ')
 
-  const failed = async (outcome: Exit | string): Promise<AppError> => {
+  const failed = async (running: RunningProcess, outcome: Exit | string): Promise<AppError> => {
     const tail = await logTail(run.log, logFrom)
     if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) {
       current = null
-      await latch()
-      return new AppError(
-        'pin-rejected',
-        `${entry.title} is sealed: the PIN was rejected. It stays down.\n${tail.join('\n')}`,
-        {
-          cure: 'Enter the current PIN on the KMS Deployment step.'
-        }
-      )
+      await seal(running.record)
+      const cure = 'Enter the current password: on the KMS Deployment step, or with `keyscaler hsm set-pin`.'
+      return new AppError('pin-rejected', `${entry.title} is ${detail}. It stays down.\n${tail.join('\n')}`, { cure })
     }
     const error = notReady(outcome, tail)
     await halt(error.message.split('\n')[0] ?? '')
@@ -196,7 +193,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     const running = same ? (kept ?? take(living)) : await start(hash)
     report(`${entry.title}: waiting until it is ready`)
     const outcome = await settle(running, config)
-    if (outcome !== true) throw await failed(outcome)
+    if (outcome !== true) throw await failed(running, outcome)
     become('ready', 'ready')
     await setFlag(run.wanted, true)
     if (kept === null) watch(running)
@@ -217,7 +214,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     report(`${entry.title}: waiting until it is ready`)
     const outcome = await settle(running, config)
     if (outcome === true) await setFlag(run.wanted, true)
-    else if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) throw await failed(outcome)
+    else if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) throw await failed(running, outcome)
     settled(running, outcome)
     if (outcome === true) return statusNow(config)
     throw notReady(outcome, await logTail(run.log, logFrom))
@@ -228,12 +225,20 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     const config = await readDeployedConfig(run)
     if (config === null || current !== null) return
     const hash = await configHash(config, stateDir)
-    const living = await readLivingRecord(run.pid)
-    if (await hasFlag(run.latched)) {
+    const last = await readRecord(run.pid)
+    const living = last !== null && isAlive(last) ? last : null
+    const latch = await readLatch(run)
+    // Another password since: what was rejected is not what would be sent.
+    if (latch !== null && latch.configHash !== null && latch.configHash !== hash) await setFlag(run.latched, false)
+    else if (latch !== null) {
       become('starting', '')
-      return become('latched', 'sealed: PIN rejected')
+      return become('latched', latch.detail)
     }
     if (living === null && !(await hasFlag(run.wanted))) return endStrays(run.config)
+    // Sealed while nobody supervised it: nothing has changed since, so starting it again would be in vain.
+    const sealed =
+      living === null && last?.configHash === hash && (await exitOf(last, run)).code === exitCodes.pinRejected
+    if (sealed) return seal(last)
     const running = living !== null && living.configHash === hash ? take(living) : await start(hash)
     watch(running)
     settled(running, await settle(running, config))

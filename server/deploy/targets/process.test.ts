@@ -10,6 +10,8 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import { startTimeOf } from '../../../lib/process/start-time.ts'
 import type { ServiceName } from '../../../services/catalog.ts'
 import { pidsServing } from '../process/pid-record.ts'
+import { askReadiness } from '../process/readiness.ts'
+import { reachOf } from '../process/service-request.ts'
 import type { DeployTarget, ServiceStatus } from '../target.ts'
 import { processTarget } from './process.ts'
 import { type TinyWorld, tinyWorld } from './tiny-service.ts'
@@ -386,4 +388,64 @@ test('a restart that fails leaves the service wanted: it is started again when i
   assert.match(failure.message, /exit code 1/)
   await world.setMood('kms', 'ok')
   await until('ready again', async () => (await statusOf(target, 'kms')).state === 'ready')
+})
+
+test('a service that was adopted and ends sealed is latched without being started again', async (context) => {
+  const { world, target } = await begin(context)
+  const configs = { kms: await world.configOf('kms'), dae: await world.configOf('dae') }
+  const wizard = await startWizard(world, configs)
+  process.kill(wizard.pid, 'SIGKILL')
+  await wizard.gone
+  await target.resume()
+  await world.setMood('kms', 'then 78')
+  await statusOf(target, 'kms')
+  await until('latched', async () => (await statusOf(target, 'kms')).state === 'latched')
+  assert.equal((await statusOf(target, 'kms')).detail, 'sealed: PIN rejected')
+  assert.equal((await world.starts('kms')).length, 1)
+})
+
+test('a service that ended sealed while nobody supervised it is not started by the next wizard', async (context) => {
+  const { world, target } = await begin(context)
+  const configs = { kms: await world.configOf('kms'), dae: await world.configOf('dae') }
+  const wizard = await startWizard(world, configs)
+  process.kill(wizard.pid, 'SIGKILL')
+  await wizard.gone
+  await world.setMood('kms', 'then 78')
+  const kms = wizard.pids[0] ?? 0
+  const reach = reachOf(configs.kms)
+  assert.ok(reach)
+  assert.equal((await askReadiness(reach, '/readyz', 2000)).ready, false)
+  await until('gone', async () => isGone(kms))
+  await target.resume()
+  assert.deepEqual((await statusOf(target, 'kms')).detail, 'sealed: PIN rejected')
+  assert.equal((await world.starts('kms')).length, 1)
+})
+
+test('a latch holds for the password that was rejected: another one in its place is tried by the next wizard', async (context) => {
+  const { world, target } = await begin(context)
+  const pinFile = join(world.stateDir, 'pin')
+  const config = { ...(await world.configOf('kms')), pinFile }
+  const { pid } = await target.deploy({ name: 'kms', config }, silent)
+  await world.setMood('kms', 'exit 78')
+  process.kill(pid ?? 0, 'SIGKILL')
+  await until('latched', async () => (await statusOf(target, 'kms')).state === 'latched')
+  const [second, third] = [open(world), open(world)]
+  await second.resume()
+  assert.equal((await statusOf(second, 'kms')).state, 'latched')
+  await world.setMood('kms', 'ok')
+  await writeFile(pinFile, 'another')
+  await third.resume()
+  assert.equal((await statusOf(third, 'kms')).state, 'ready')
+  await third.stop()
+})
+
+test('the latch says what it was: logins that were never answered are not called rejected', async (context) => {
+  const { world, target } = await begin(context)
+  const { pid } = await target.deploy({ name: 'kms', config: await world.configOf('kms') }, silent)
+  await world.setMood('kms', 'exit 78 interrupted-before')
+  process.kill(pid ?? 0, 'SIGKILL')
+  await until('latched', async () => (await statusOf(target, 'kms')).state === 'latched')
+  assert.equal((await statusOf(target, 'kms')).detail, 'sealed: earlier logins were never answered')
+  const failure = await failureOf(target.restart('kms'))
+  assert.deepEqual([failure.code, /rejected/.test(failure.message)], ['pin-rejected', false])
 })

@@ -9,19 +9,28 @@ import { z } from 'zod'
 import type { ServiceEntry, ServiceName } from '../../../services/catalog.ts'
 
 const program = `
-import { readFileSync, appendFileSync } from 'node:fs'
+import { readFileSync, appendFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { Socket } from 'node:net'
 const config = JSON.parse(readFileSync(process.argv[process.argv.indexOf('--config') + 1], 'utf8'))
 appendFileSync(config.starts, Date.now() + ' ' + Object.keys(process.env).sort().join(',') + '\\n')
 const say = (level, msg) => process.stdout.write(JSON.stringify({ level, msg }) + '\\n')
 const mood = readFileSync(config.mood, 'utf8').trim()
-if (mood.startsWith('exit')) { say('fatal', 'leaving as told'); process.exit(Number(mood.slice(5))) }
+const leave = (words) => {
+  const [code, reason = null] = words.slice(5).split(' ')
+  say('fatal', 'leaving as told')
+  const note = { pid: process.pid, exitCode: Number(code), why: 'as told', reason, at: new Date().toISOString() }
+  writeFileSync('ended.json', JSON.stringify(note), { mode: 0o600 })
+  process.exit(Number(code))
+}
+if (mood.startsWith('exit')) leave(mood)
 const lifeline = Number(process.env.KEYSCALER_LIFELINE_FD)
 if (lifeline) new Socket({ fd: lifeline, readable: true }).on('close', () => process.exit(0)).resume()
 process.on('SIGTERM', () => { if (mood !== 'deaf') process.exit(0) })
 createServer({ cert: readFileSync(config.tls.certificate), key: readFileSync(config.tls.key) }, (request, response) => {
-  const ready = readFileSync(config.mood, 'utf8').trim() !== 'unready'
+  const now = readFileSync(config.mood, 'utf8').trim()
+  if (now.startsWith('then')) leave(now)
+  const ready = now !== 'unready'
   response.writeHead(ready ? 200 : 503, { 'content-type': 'application/json' })
   response.end(JSON.stringify({ ready, parts: { thing: { ok: ready, detail: 'the thing is missing' } } }))
 }).listen(config.listen.port, config.listen.host, () => say('info', 'listening'))
@@ -32,7 +41,7 @@ export interface TinyWorld {
   readonly root: string
   readonly entries: Readonly<Record<ServiceName, ServiceEntry>>
   readonly configOf: (name: ServiceName) => Promise<TinyConfig>
-  /** ok | unready | deaf | exit N; read at start (unready: at each request). */
+  /** ok | unready | deaf | exit N [reason] (read at start) | then N [reason] (ends like that at the next request). */
   readonly setMood: (name: ServiceName, mood: string) => Promise<void>
   /** When, and with which environment, it was started. */
   readonly starts: (name: ServiceName) => Promise<readonly { readonly at: number; readonly environment: string }[]>
