@@ -2,7 +2,7 @@
  * A tar as GNU tar and bsdtar write it (POSIX ustar, with GNU's long names and pax paths). Read here, in a page: the
  * libraries for it bring native code for another runtime, or unpack by themselves, which is what we must not let happen.
  */
-import { refused } from './archive-bounds.ts'
+import { pathInside, refused } from './archive-bounds.ts'
 import type { Staging } from './staging.ts'
 
 const block = 512
@@ -25,7 +25,7 @@ export async function unpackTar(pieces: AsyncIterable<Uint8Array>, staging: Stag
   const tar = new Blocks(pieces)
   let longName: string | undefined
   let longLink: string | undefined
-  const already = new Set<string>()
+  const own = new Set<string>()
   for (;;) {
     const raw = await tar.read(block)
     // Two zero blocks end it; what follows is padding.
@@ -54,12 +54,12 @@ export async function unpackTar(pieces: AsyncIterable<Uint8Array>, staging: Stag
         break
       case '0':
       case '\0':
-        if (!already.has(name) && (await staging.has(name))) {
+        if (!own.has(pathInside(name)) && (await staging.has(pathInside(name)))) {
           for await (const _ of tar.content(header.size));
         } else {
           await staging.addFile(name, (header.mode & 0o111) !== 0, tar.content(header.size))
         }
-        already.add(name)
+        own.add(pathInside(name))
         break
       default:
         throw refused(`has an entry that is no file, folder or link (${JSON.stringify(name.slice(0, 80))})`)
