@@ -144,9 +144,9 @@ export const partitionRungs: readonly Rung<SeenKeyStore>[] = [
       },
       {
         verdict: 'fail',
-        when: (seen) => inSlot(seen)?.flags.userPinFinalTry === true,
+        when: (seen) => inSlot(seen)?.flags.userPinFinalTry === true && seen.facts.login?.sent !== true,
         say: 'One more wrong password would lock the partition, so none was sent.',
-        fix: 'Log in once with the right password in lunacm (role login -name co): that sets the counter back.',
+        fix: 'Log in once with the right password in lunacm (role login -name co): that sets the counter back. Or type the name of the partition to confirm the last try.',
         field: 'password',
         guide: 'Guide: role notes'
       },
