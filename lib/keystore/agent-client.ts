@@ -21,9 +21,9 @@ export interface AgentOptions {
   readonly onLost?: ((why: AppError) => void) | undefined
 }
 
-/** Making a key may take long in an HSM; a call that is killed might have made it all the same. */
-const createDeadlineMs = 120_000
 const closeDeadlineMs = 3_000
+/** The agent tells of a call that hangs; when it says nothing at all after this much more, it hangs itself. */
+const silenceMoreMs = 1_000
 
 export class AgentClient {
   readonly #options: AgentOptions
@@ -31,6 +31,7 @@ export class AgentClient {
   readonly #queue: CallQueue
   #handling = Promise.resolve()
   #number = 0
+  #sessions = 0
   #step = 'load'
   #loginOpen = false
   #state: 'opening' | 'open' | 'closing' | 'over' = 'opening'
@@ -43,9 +44,11 @@ export class AgentClient {
     this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), environment)
     this.#queue = new CallQueue({
       send: (calls) => this.#send({ kind: 'calls', calls }),
-      onHung: (ms) => this.#over(new AppError('deadline-exceeded', `The key store did not answer within ${ms} ms.`))
+      silenceMs: options.callDeadlineMs + silenceMoreMs,
+      onSilence: (ms) => this.#over(new AppError('deadline-exceeded', `The key store said nothing for ${ms} ms.`))
     })
     this.#child.process.on('message', (message: FromAgent) => {
+      this.#queue.heard()
       this.#handling = this.#handling
         .then(() => this.#handle(message))
         .catch((error: unknown) => this.#over(asAppError(error)))
@@ -55,6 +58,11 @@ export class AgentClient {
       this.#closed.resolve()
       this.#over(moduleEnded(this.#step, end))
     })
+  }
+
+  /** How many sessions do the work. */
+  get sessions(): number {
+    return this.#sessions
   }
 
   /** @throws AppError pin-rejected, conflict, not-found, key-store-unavailable, deadline-exceeded */
@@ -78,9 +86,8 @@ export class AgentClient {
     op: Op,
     ask: AgentOperations[Op]['ask']
   ): Promise<AgentOperations[Op]['answer']> {
-    const deadlineMs = op === 'create' ? createDeadlineMs : this.#options.callDeadlineMs
     const call = { call: ++this.#number, op, ask } as AgentCall
-    return (await this.#queue.ask(call, deadlineMs)) as AgentOperations[Op]['answer']
+    return (await this.#queue.ask(call)) as AgentOperations[Op]['answer']
   }
 
   /** What is under way is answered first, as far as it comes; then C_Finalize; then the process is gone. */
@@ -94,11 +101,6 @@ export class AgentClient {
     }
     this.#over(new AppError('key-store-unavailable', 'The key store was closed.'))
     await this.#child.gone
-  }
-
-  /** Ends the agent at once, e.g. after an answer that proves it wrong. */
-  abandon(why: AppError): void {
-    this.#over(why)
   }
 
   async #handle(message: FromAgent): Promise<void> {
@@ -116,8 +118,17 @@ export class AgentClient {
       case 'opened':
         this.#state = 'open'
         return this.#opened.resolve(message.token)
+      case 'sessions':
+        this.#sessions = message.count
+        return this.#queue.sessions(message.count)
+      case 'alive':
+        return
+      case 'hung': {
+        const { op, ms } = message
+        return this.#over(new AppError('deadline-exceeded', `The key store did not answer within ${ms} ms (${op}).`))
+      }
       case 'answers': {
-        this.#queue.answered(message.answers, message.last)
+        this.#queue.answered(message.answers)
         const fatal = message.answers.find((answer) => !answer.ok && answer.problem.fatal)
         if (fatal !== undefined && !fatal.ok) this.#over(new AppError(fatal.problem.code, fatal.problem.detail))
         return

@@ -7,10 +7,10 @@ import { CallRefused } from './module.ts'
 export class AgentRefusal extends Error {
   readonly problem: AgentProblem
 
-  constructor(code: AgentProblem['code'], detail: string, cure: string) {
+  constructor(code: AgentProblem['code'], detail: string, cure: string, fatal = false) {
     super(detail)
     this.name = 'AgentRefusal'
-    this.problem = { code, detail, cure, failure: null, fatal: false }
+    this.problem = { code, detail, cure, failure: null, fatal }
   }
 }
 
@@ -19,6 +19,17 @@ const notOffered: ReadonlySet<number> = new Set([0x12, 0x13, 0x62, 0x70, 0x71, 0
 /** What C_Decrypt answers when tag, data or key do not match: SoftHSM says GENERAL_ERROR, NSS ENCRYPTED_DATA_INVALID. */
 const doesNotDecrypt: ReadonlySet<number> = new Set([0x05, 0x06, 0x20, 0x21, 0x40, 0x41])
 const generalError = 0x05
+
+/**
+ * Codes that say that a session or a handle is no longer what we think: in a new session and with the key looked up again, a
+ * call that neither makes nor destroys anything is tried once more (OPERATION_ACTIVE and _NOT_INITIALIZED, OBJECT_ and
+ * KEY_HANDLE_INVALID, SESSION_CLOSED and _HANDLE_INVALID).
+ */
+const worthAnotherTry: ReadonlySet<number> = new Set([0x60, 0x82, 0x90, 0x91, 0xb0, 0xb3])
+
+export function isWorthAnotherTry(problem: AgentProblem): boolean {
+  return problem.failure?.code != null && worthAnotherTry.has(problem.failure.code)
+}
 
 export function problemOf(op: string, thrown: unknown): AgentProblem {
   if (thrown instanceof AgentRefusal) return thrown.problem

@@ -1,4 +1,4 @@
-/** What the hsm-agent and its client say to each other: batches of calls, one batch in flight. */
+/** What the hsm-agent and its client say to each other: batches of calls and of answers. */
 import type { CallFailure } from './ckr-error.ts'
 import type { IvMode } from './gcm.ts'
 import type { KeyAlgorithm, KeyRef, KeySpec, TokenIdentity } from './keystore.ts'
@@ -13,9 +13,9 @@ export interface AgentOperations {
   publicKey: { ask: { readonly id: string }; answer: PublicJwk }
   /** 6 hexadecimal digits. */
   checkValue: { ask: { readonly id: string }; answer: string }
-  /** `input`: a digest for EC, a DigestInfo for RSA; answers r||s or the RSA signature. */
+  /** Signs `data` and verifies; answers DER (EC) or the RSA signature, never one that its public key does not verify. */
   sign: {
-    ask: { readonly id: string; readonly algorithm: KeyAlgorithm; readonly input: Uint8Array }
+    ask: { readonly id: string; readonly algorithm: KeyAlgorithm; readonly data: Uint8Array }
     answer: Uint8Array
   }
   random: { ask: { readonly bytes: number }; answer: Uint8Array }
@@ -57,6 +57,10 @@ export interface AgentStart {
   readonly choices: MechanismChoices
   /** The store may be made now (NSS): a token without a PIN gets this one. */
   readonly create: boolean
+  /** Sessions that may do the work, each in a thread of its own. */
+  readonly sessions: number
+  /** Time for one call of the library; milliseconds. */
+  readonly callDeadlineMs: number
 }
 
 export type ToAgent =
@@ -70,6 +74,12 @@ export type FromAgent =
   | { readonly kind: 'may-i-log-in'; readonly choice: TokenChoice; readonly madeNow: boolean }
   | { readonly kind: 'login-answered'; readonly failure: CallFailure | null }
   | { readonly kind: 'opened'; readonly token: TokenIdentity }
+  /** How many sessions do the work now. */
+  | { readonly kind: 'sessions'; readonly count: number }
   | { readonly kind: 'not-opened'; readonly step: string; readonly failure: CallFailure }
-  | { readonly kind: 'answers'; readonly answers: readonly AgentAnswer[]; readonly last: boolean }
+  | { readonly kind: 'answers'; readonly answers: readonly AgentAnswer[] }
+  /** Calls are under way: sent when there is nothing else to say, since a process may stop as a whole. */
+  | { readonly kind: 'alive' }
+  /** One call of the library did not come back in its time. */
+  | { readonly kind: 'hung'; readonly op: string; readonly ms: number }
   | { readonly kind: 'closed' }

@@ -1,141 +1,148 @@
 /**
- * Carries out the agent's calls, one after the other, with synchronous PKCS#11: pkcs11js's asynchronous calls are unsafe and
- * slower (pkcs11.md section 0). One worker for now; more of them would each hold a `TokenWork` with a session of its own.
+ * Carries out jobs in one session with synchronous PKCS#11: pkcs11js's asynchronous calls are unsafe, and capped by libuv's pool
+ * (pkcs11.md section 0). One of these in each thread, so a slow token works for as many callers as there are sessions.
  */
+import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 import type pkcs11js from 'pkcs11js'
-import { AgentRefusal, problemOf } from './agent-problem.ts'
-import type { AgentAnswer, AgentCall, AgentOperations } from './agent-protocol.ts'
+import { AgentRefusal } from './agent-problem.ts'
+import type { SealedBytes } from './agent-protocol.ts'
+import type { NumberedKey, SessionJobs } from './agent-thread-protocol.ts'
 import { gcmDecrypt, gcmEncrypt, type IvMode, refusesCallerIv } from './gcm.ts'
-import { checkValue, type OpenSession, signRaw } from './key-operations.ts'
-import { attempt, CallRefused, openSession } from './module.ts'
+import { checkValue, generateAes, generateSigningPair, signRaw } from './key-operations.ts'
+import { attempt, openUserSession } from './module.ts'
 import type { MechanismChoices } from './profiles/profile.ts'
-import { type KeyInToken, TokenKeys } from './token-keys.ts'
+import { ecdsaDer, hashFor, sha256DigestInfo } from './public-key.ts'
 
-/** The handle is gone, the key perhaps not: look it up again, once. */
-const staleHandle: ReadonlySet<number> = new Set([0x60, 0x82])
+/** The key was looked up again after the job was given out. */
+export class KeyForgotten extends Error {}
 
-export class TokenWork {
-  readonly keys: TokenKeys
-  readonly #anchor: OpenSession
+interface KnownKey extends NumberedKey {
+  readonly use: pkcs11js.Handle
+  readonly publicKey: KeyObject | null
+}
+
+export type SessionJob = {
+  [Op in keyof SessionJobs]: { readonly op: Op; readonly ask: SessionJobs[Op]['ask'] }
+}[keyof SessionJobs]
+
+export class SessionWork {
+  readonly #library: pkcs11js.PKCS11
   readonly #slot: pkcs11js.Handle
-  #session: OpenSession
+  readonly #choices: MechanismChoices
+  readonly #keys = new Map<number, KnownKey>()
+  /** Null after one was thrown away and no other could be opened. */
+  #session: pkcs11js.Handle | null
   /** Learnt at the first encryption. */
   #ivMode: IvMode = 'caller-iv'
 
-  /** @param anchor holds the login and is never used for operations that can be left half done */
-  constructor(anchor: OpenSession, slot: pkcs11js.Handle, choices: MechanismChoices) {
-    this.#anchor = anchor
+  constructor(library: pkcs11js.PKCS11, slot: pkcs11js.Handle, session: pkcs11js.Handle, choices: MechanismChoices) {
+    this.#library = library
     this.#slot = slot
-    this.keys = new TokenKeys(anchor, choices)
-    this.#session = { library: anchor.library, session: openSession(anchor.library, slot) }
+    this.#session = session
+    this.#choices = choices
   }
 
-  async answer(call: AgentCall): Promise<AgentAnswer> {
-    try {
-      return { call: call.call, ok: true, value: await this.#run(call) }
-    } catch (thrown) {
-      const problem = problemOf(call.op, thrown)
-      if (problem.failure !== null && !problem.fatal) this.#replaceSession()
-      return { call: call.call, ok: false, problem }
+  learn(keys: readonly NumberedKey[]): void {
+    for (const key of keys) {
+      const publicKey = key.jwk === null ? null : createPublicKey({ key: { ...key.jwk }, format: 'jwk' })
+      this.#keys.set(key.number, { ...key, use: Buffer.from(key.handle), publicKey })
     }
   }
 
-  async #run(call: AgentCall): Promise<AgentOperations[typeof call.op]['answer']> {
-    switch (call.op) {
-      case 'create':
-        return await this.keys.create(call.ask)
-      case 'find':
-        return (await this.keys.find(call.ask.id))?.ref ?? null
-      case 'publicKey':
-        return await this.#publicKey(call.ask.id)
+  forget(key: number): void {
+    this.#keys.delete(key)
+  }
+
+  run({ op, ask }: SessionJob): SessionJobs[SessionJob['op']]['answer'] {
+    switch (op) {
+      case 'generate':
+        return this.#generate(ask)
       case 'checkValue':
-        return await this.#withKey(call.ask.id, (key) => {
-          if (key.ref.algorithm !== 'AES-256') {
-            throw new AgentRefusal('invalid-input', `The key ${call.ask.id} has no check value.`, '')
-          }
-          return checkValue(this.#session, key.use)
-        })
-      case 'sign': {
-        const { id, algorithm, input } = call.ask
-        return await this.#withKey(id, (key) => {
-          if (key.ref.algorithm !== algorithm) {
-            throw new AgentRefusal('invalid-input', `The key ${id} is ${key.ref.algorithm}, not ${algorithm}.`, '')
-          }
-          return signRaw(this.#session, algorithm, key.use, Buffer.from(input))
-        })
+        return checkValue(this.#where(), this.#key(ask.key).use)
+      case 'sign':
+        return this.#sign(this.#key(ask.key), ask.data)
+      case 'random': {
+        const { library, session } = this.#where()
+        return unpooled(attempt('C_GenerateRandom', () => library.C_GenerateRandom(session, Buffer.alloc(ask.bytes))))
       }
-      case 'random':
-        return this.#random(call.ask.bytes)
-      case 'destroy':
-        return this.keys.destroy(call.ask.id)
-      case 'ping':
-        return this.#ping()
-      case 'encrypt': {
-        const { id, plaintext, aad } = call.ask
-        return await this.#withKey(id, (key) => this.#encrypt(key, Buffer.from(plaintext), Buffer.from(aad)))
-      }
+      case 'encrypt':
+        return this.#encrypt(this.#key(ask.key), Buffer.from(ask.plaintext), Buffer.from(ask.aad))
       case 'decrypt': {
-        const { id, sealed, aad } = call.ask
-        const bytes = { mode: sealed.mode, iv: Buffer.from(sealed.iv), data: Buffer.from(sealed.data) }
-        return await this.#withKey(id, (key) => gcmDecrypt({ ...this.#session, key: key.use }, bytes, Buffer.from(aad)))
+        const { mode, iv, data } = ask.sealed
+        const where = { ...this.#where(), key: this.#key(ask.key).use }
+        return unpooled(gcmDecrypt(where, { mode, iv: Buffer.from(iv), data: Buffer.from(data) }, Buffer.from(ask.aad)))
       }
     }
-  }
-
-  /** Every operation here may be repeated: nothing is created or destroyed by it. */
-  async #withKey<T>(id: string, use: (key: KeyInToken) => T): Promise<T> {
-    const key = await this.keys.get(id)
-    try {
-      return use(key)
-    } catch (error) {
-      if (!(error instanceof CallRefused) || !staleHandle.has(error.failure.code ?? -1)) throw error
-      this.keys.forget(id)
-      this.#replaceSession()
-      return use(await this.keys.get(id))
-    }
-  }
-
-  #encrypt(key: KeyInToken, plaintext: Buffer, aad: Buffer) {
-    const where = () => ({ ...this.#session, key: key.use })
-    try {
-      return gcmEncrypt(where(), this.#ivMode, plaintext, aad)
-    } catch (error) {
-      if (this.#ivMode === 'token-iv' || !refusesCallerIv(error)) throw error
-      this.#ivMode = 'token-iv'
-      this.#replaceSession()
-      return gcmEncrypt(where(), this.#ivMode, plaintext, aad)
-    }
-  }
-
-  async #publicKey(id: string) {
-    const { jwk } = await this.keys.get(id)
-    if (jwk === null) throw new AgentRefusal('invalid-input', `The key ${id} has no public half.`, '')
-    return jwk
-  }
-
-  #random(bytes: number): Buffer {
-    const { library, session } = this.#session
-    return Buffer.from(attempt('C_GenerateRandom', () => library.C_GenerateRandom(session, Buffer.alloc(bytes))))
-  }
-
-  #ping(): null {
-    const { library, session } = this.#anchor
-    attempt('C_GetSessionInfo', () => library.C_GetSessionInfo(session))
-    return null
   }
 
   /** An error after an *Init leaves the operation active, and version 2.40 has no way to cancel it. */
-  #replaceSession(): void {
-    const { library, session } = this.#session
+  replaceSession(): void {
+    const session = this.#session
+    this.#session = null
     try {
-      library.C_CloseSession(session)
+      if (session !== null) this.#library.C_CloseSession(session)
     } catch {
       // It is being thrown away.
     }
     try {
-      this.#session = { library, session: openSession(library, this.#slot) }
+      this.#session = openUserSession(this.#library, this.#slot)
     } catch {
-      // The next call says what is wrong with the token.
+      // The next job says what is wrong with the token.
     }
   }
+
+  #where(): { readonly library: pkcs11js.PKCS11; readonly session: pkcs11js.Handle } {
+    this.#session ??= openUserSession(this.#library, this.#slot)
+    return { library: this.#library, session: this.#session }
+  }
+
+  #key(number: number): KnownKey {
+    const key = this.#keys.get(number)
+    if (key === undefined) throw new KeyForgotten()
+    return key
+  }
+
+  #generate({ id, algorithm, label }: SessionJobs['generate']['ask']): null {
+    const place = { token: true, id: Buffer.from(id, 'hex'), label }
+    if (algorithm === 'AES-256') generateAes(this.#where(), place)
+    else generateSigningPair(this.#where(), algorithm, place, this.#choices)
+    return null
+  }
+
+  /** A stale handle can name another key, and hardware fails: nothing leaves that the public key does not verify. */
+  #sign({ ref, use, publicKey }: KnownKey, data: Uint8Array): Uint8Array {
+    if (publicKey === null) throw new Error('a job signs with a key that does not')
+    const name = hashFor(ref.algorithm)
+    const digest = hash(name, data, 'buffer')
+    const isRsa = ref.algorithm.startsWith('RSA')
+    const raw = signRaw(this.#where(), ref.algorithm, use, isRsa ? sha256DigestInfo(digest) : digest)
+    const signature = isRsa ? raw : ecdsaDer(raw)
+    if (!verify(name, data, publicKey, signature)) throw wrongSignature(ref.id)
+    return unpooled(signature)
+  }
+
+  #encrypt(key: KnownKey, plaintext: Buffer, aad: Buffer): SealedBytes {
+    const seal = (mode: IvMode): SealedBytes => {
+      const sealed = gcmEncrypt({ ...this.#where(), key: key.use }, mode, plaintext, aad)
+      return { mode, iv: unpooled(sealed.iv), data: unpooled(sealed.data) }
+    }
+    try {
+      return seal(this.#ivMode)
+    } catch (error) {
+      if (this.#ivMode === 'token-iv' || !refusesCallerIv(error)) throw error
+      this.#ivMode = 'token-iv'
+      this.replaceSession()
+      return seal(this.#ivMode)
+    }
+  }
+}
+
+/** Nothing that this agent says can be trusted any more (pkcs11.md section 0). */
+function wrongSignature(id: string): AgentRefusal {
+  return new AgentRefusal('key-store-unavailable', `The token answered a wrong signature for key ${id}.`, '', true)
+}
+
+/** A copy that owns its memory: a Buffer shares its pool with others, and the whole pool would travel between threads. */
+export function unpooled(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes)
 }

@@ -1,101 +1,78 @@
 /**
  * The hsm-agent: the process that holds the token. Started by agent-client.ts, dies with it, and may be killed at any time.
- * Nothing else may import this program.
+ * Its main thread never calls the library, so it can tell that a call hangs. Nothing else may import this program.
  */
-import type pkcs11js from 'pkcs11js'
+import { AgentCalls } from './agent-calls.ts'
 import type { AgentAnswer, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
-import { TokenWork } from './agent-work.ts'
-import type { TokenIdentity } from './keystore.ts'
-import { attempt, CallRefused, findToken, giveFirstPin, initialize, loadModule, logIn, openSession } from './module.ts'
+import type { FromThread } from './agent-thread-protocol.ts'
+import { AgentThreads } from './agent-threads.ts'
 
-/** Answers are sent at the latest after this time, so that the client sees that calls go on. */
-const flushMs = 50
+const watchEveryMs = 50
+const aliveEveryMs = 250
 
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 
-let step = 'load'
-let library: pkcs11js.PKCS11 | undefined
-let work: TokenWork | undefined
+let threads: AgentThreads | undefined
+let calls: AgentCalls | undefined
+let underWay = 0
+let answers: AgentAnswer[] = []
+let spokeAt = 0
 
 function tell(message: FromAgent): void {
+  spokeAt = performance.now()
   process.send?.(message)
 }
 
-function enter(name: string): void {
-  step = name
-  tell({ kind: 'step', step })
+function open(request: AgentStart): void {
+  const opening = new AgentThreads(request, { hear, sessions: (count) => tell({ kind: 'sessions', count }) })
+  threads = opening
+  calls = new AgentCalls(opening)
+  setInterval(() => watch(opening), watchEveryMs)
 }
 
-/** Waiting for the permission to log in. */
-let permitted: ((pin: string) => void) | undefined
-
-async function open(request: AgentStart): Promise<void> {
-  enter('load')
-  library = loadModule(request.start.module)
-  enter('initialize')
-  initialize(library, request.start)
-  enter('slots')
-  const { choice, handle } = await findToken(library, request.start)
-  const madeNow = request.create && choice.found && !choice.token.flags.userPinInitialized
-  const pin = await new Promise<string>((resolve) => {
-    permitted = resolve
-    tell({ kind: 'may-i-log-in', choice, madeNow })
-  })
-  if (!choice.found || handle === null) throw new Error('a login was permitted without a token')
-  enter('session')
-  const anchor = { library, session: openSession(library, handle) }
-  if (madeNow) giveFirstPin(library, anchor.session, pin)
-  enter('login')
-  const failure = logIn(library, anchor.session, pin)
-  tell({ kind: 'login-answered', failure })
-  if (failure !== null) return tell({ kind: 'not-opened', step, failure })
-  enter('find')
-  work = new TokenWork(anchor, handle, request.choices)
-  work.keys.touch()
-  const { slot, label, serial, model, manufacturer, firmware } = choice.token
-  const token: TokenIdentity = { slot, label, serial, model, manufacturer, firmware }
-  tell({ kind: 'opened', token })
+function hear(message: FromThread): void {
+  if (message.kind === 'kept') tell({ kind: 'opened', token: message.token })
+  else if (message.kind === 'finalized') tell({ kind: 'closed' })
+  else if (message.kind !== 'joined' && message.kind !== 'not-joined' && message.kind !== 'answers') tell(message)
 }
 
-async function run({ calls }: Extract<ToAgent, { kind: 'calls' }>, holder: TokenWork): Promise<void> {
-  let answers: AgentAnswer[] = []
-  let flushedAt = performance.now()
-  for (const [index, call] of calls.entries()) {
-    answers.push(await holder.answer(call))
-    if (performance.now() - flushedAt > flushMs && index < calls.length - 1) {
-      tell({ kind: 'answers', answers, last: false })
-      answers = []
-      flushedAt = performance.now()
-    }
-  }
-  tell({ kind: 'answers', answers, last: true })
+async function run(call: Extract<ToAgent, { kind: 'calls' }>['calls'][number], by: AgentCalls): Promise<void> {
+  underWay += 1
+  const answer = await by.answer(call)
+  underWay -= 1
+  answers.push(answer)
+  // What is answered in the same turn travels together.
+  if (answers.length === 1) setImmediate(flush)
 }
 
-function close(): void {
-  const open = library
-  if (open !== undefined) attempt('C_Finalize', () => open.C_Finalize())
+function flush(): void {
+  tell({ kind: 'answers', answers })
+  answers = []
 }
 
-async function obey(message: ToAgent): Promise<void> {
-  switch (message.kind) {
-    case 'open':
-      return await open(message.request)
-    case 'login':
-      return permitted?.(message.pin)
-    case 'calls':
-      return work === undefined ? undefined : await run(message, work)
-    case 'close':
-      try {
-        close()
-      } finally {
-        tell({ kind: 'closed' })
-      }
-  }
+/** A call that hangs never comes back, and only SIGKILL ends it: the client does that. */
+function watch(opened: AgentThreads): void {
+  const now = performance.now()
+  const late = opened.overdue(now)
+  if (late !== null) tell({ kind: 'hung', op: late.op, ms: late.deadlineMs })
+  else if (underWay > 0 && now - spokeAt > aliveEveryMs) tell({ kind: 'alive' })
 }
 
 process.on('message', (message: ToAgent) => {
-  obey(message).catch((error: unknown) => {
-    if (!(error instanceof CallRefused)) throw error
-    tell({ kind: 'not-opened', step, failure: error.failure })
-  })
+  switch (message.kind) {
+    case 'open':
+      open(message.request)
+      break
+    case 'login':
+      threads?.logIn(message.pin)
+      break
+    case 'calls': {
+      const by = calls
+      if (by !== undefined) for (const call of message.calls) void run(call, by)
+      break
+    }
+    case 'close':
+      void threads?.finalize()
+      break
+  }
 })

@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import pkcs11js from 'pkcs11js'
+import { ckrOf } from './ckr.ts'
 import { type CallFailure, callFailure } from './ckr-error.ts'
 import type { ModuleStart } from './profiles/profile.ts'
 import { chooseToken, type SlotFacts, type TokenChoice, type TokenMemory, tokenFlags } from './token-facts.ts'
@@ -72,6 +73,32 @@ export async function findToken(library: pkcs11js.PKCS11, start: ModuleStart): P
 export function openSession(library: pkcs11js.PKCS11, slot: pkcs11js.Handle): pkcs11js.Handle {
   const flags = pkcs11js.CKF_SERIAL_SESSION | pkcs11js.CKF_RW_SESSION
   return attempt('C_OpenSession', () => library.C_OpenSession(slot, flags))
+}
+
+/** CKS_RW_USER_FUNCTIONS: what a read-write session is in while the user is logged in. */
+const rwUserFunctions = 3
+const userNotLoggedIn = 0x101
+
+/** A read-write session of the login that the process has. @throws CallRefused, as USER_NOT_LOGGED_IN when it has none any more */
+export function openUserSession(library: pkcs11js.PKCS11, slot: pkcs11js.Handle): pkcs11js.Handle {
+  const session = openSession(library, slot)
+  refuseLoggedOut(library, session)
+  return session
+}
+
+/** One cheap call that shows whether session and login still hold. */
+export function refuseLoggedOut(library: pkcs11js.PKCS11, session: pkcs11js.Handle): void {
+  const { state } = attempt('C_GetSessionInfo', () => library.C_GetSessionInfo(session))
+  if (state === rwUserFunctions) return
+  const { name, say } = ckrOf(userNotLoggedIn)
+  throw new CallRefused({ call: 'C_GetSessionInfo', ckr: name, code: userNotLoggedIn, message: say })
+}
+
+/** Most sessions beside the one that is open, of those that the token allows one application; null when it does not tell. */
+export function sessionsLeft(library: pkcs11js.PKCS11, slot: pkcs11js.Handle): number | null {
+  const { maxSessionCount, maxRwSessionCount } = attempt('C_GetTokenInfo', () => library.C_GetTokenInfo(slot))
+  const limits = [told(maxSessionCount), told(maxRwSessionCount)].filter((limit) => limit !== null && limit > 0)
+  return limits.length === 0 ? null : Math.max(0, Math.min(...limits.map(Number)) - 1)
 }
 
 /** One C_Login as user (Crypto Officer); null when it was accepted. */

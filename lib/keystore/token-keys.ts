@@ -1,77 +1,47 @@
-/** Keys of one token by CKA_ID, for one login of one process. Only for the agent. */
+/** Keys of one token by CKA_ID, looked up in the anchor session of one login. Only for the agent's keeper. */
 import { setTimeout as pause } from 'node:timers/promises'
 import pkcs11js from 'pkcs11js'
 import { AgentRefusal } from './agent-problem.ts'
-import { generateAes, generateSigningPair, type OpenSession, readBytes, readPublicKey } from './key-operations.ts'
-import type { KeyRef, KeySpec } from './keystore.ts'
+import type { FoundKey } from './agent-thread-protocol.ts'
+import { type OpenSession, readBytes, readPublicKey } from './key-operations.ts'
+import type { KeyRef } from './keystore.ts'
 import { attempt, unpadded } from './module.ts'
-import type { MechanismChoices } from './profiles/profile.ts'
-import type { PublicJwk } from './public-key.ts'
-
-export interface KeyInToken {
-  readonly ref: KeyRef
-  /** The secret or private half; of a software token a session copy. */
-  readonly use: pkcs11js.Handle
-  /** Null for AES. */
-  readonly jwk: PublicJwk | null
-}
 
 /** Two SoftHSM processes may be blind to each other's new object until the next write (pkcs11.md section 6). */
 const secondLookMs = 100
 
 export class TokenKeys {
-  readonly #choices: MechanismChoices
-  /** Handles belong to this process and login only; they are found again by CKA_ID, never stored. */
-  readonly #found = new Map<string, KeyInToken>()
-  /** Owns session copies, so that replacing the work session does not lose them. */
+  readonly #copies: boolean
+  /** Session copies by id. They die with the login; every session of it can use them. */
+  readonly #copied = new Map<string, pkcs11js.Handle>()
   readonly #anchor: OpenSession
 
-  constructor(anchor: OpenSession, choices: MechanismChoices) {
+  /** @param anchor owns the session copies, and is never closed while the login is needed */
+  constructor(anchor: OpenSession, copies: boolean) {
     this.#anchor = anchor
-    this.#choices = choices
+    this.#copies = copies
   }
 
   /** Null is believed only after a second look. @throws AgentRefusal conflict for doubles and for keys that are not safe */
-  async find(id: string): Promise<KeyInToken | null> {
-    const known = this.#found.get(id)
-    if (known !== undefined) return known
+  async find(id: string): Promise<FoundKey | null> {
     const first = this.#look(id)
     if (first !== null) return first
     await pause(secondLookMs)
     return this.#look(id)
   }
 
-  async get(id: string): Promise<KeyInToken> {
-    const key = await this.find(id)
-    if (key === null)
-      throw new AgentRefusal('not-found', `The token has no key ${id}.`, 'Restore the token from its backup.')
-    return key
+  /** Is there anything under this id, half a key included? */
+  taken(id: string): boolean {
+    return this.#objects(id).length > 0
   }
 
-  async create(spec: KeySpec): Promise<KeyRef> {
-    const { algorithm, label } = spec
-    const taken = () => this.#objects(spec.id).length > 0
-    if ((await this.find(spec.id)) !== null || taken()) {
-      throw new AgentRefusal('conflict', `The token already has a key ${spec.id}.`, 'Use the existing key.')
-    }
-    const place = { token: true, id: Buffer.from(spec.id, 'hex'), label }
-    if (algorithm === 'AES-256') generateAes(this.#anchor, place)
-    else generateSigningPair(this.#anchor, algorithm, place, this.#choices)
-    return (await this.get(spec.id)).ref
-  }
-
-  /** Removes every object with this id: both halves. */
+  /** Removes every object with this id: both halves, and the copy. */
   destroy(id: string): boolean {
     const { library, session } = this.#anchor
-    this.#found.delete(id)
+    this.#dropCopy(id)
     const objects = this.#objects(id)
     for (const object of objects) attempt('C_DestroyObject', () => library.C_DestroyObject(session, object))
     return objects.length > 0
-  }
-
-  /** After KEY_HANDLE_INVALID: the next use looks it up again. */
-  forget(id: string): void {
-    this.#found.delete(id)
   }
 
   /** Proves that the login really works: an expired password shows at the first operation only. */
@@ -79,7 +49,7 @@ export class TokenKeys {
     this.#search([{ type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_SECRET_KEY }], 1)
   }
 
-  #look(id: string): KeyInToken | null {
+  #look(id: string): FoundKey | null {
     const name = { type: pkcs11js.CKA_ID, value: Buffer.from(id, 'hex') }
     const of = (kind: number) =>
       this.#search([{ type: pkcs11js.CKA_CLASS, value: kind }, { type: pkcs11js.CKA_TOKEN, value: true }, name], 3)
@@ -96,21 +66,19 @@ export class TokenKeys {
     const isSecretKey = readBytes(this.#anchor, handle, pkcs11js.CKA_CLASS).readUInt32LE() === pkcs11js.CKO_SECRET_KEY
     this.#refuseUnsafe(id, handle)
     const label = unpadded(readBytes(this.#anchor, handle, pkcs11js.CKA_LABEL).toString('utf8'))
-    const key = isSecretKey
-      ? { ref: this.#aesRef(id, handle, label), use: this.#usable(handle), jwk: null }
+    return isSecretKey
+      ? { ref: this.#aesRef(id, handle, label), handle: this.#usable(id, handle), jwk: null }
       : this.#pair(id, label, handle, of(pkcs11js.CKO_PUBLIC_KEY))
-    this.#found.set(id, key)
-    return key
   }
 
-  #pair(id: string, label: string, handle: pkcs11js.Handle, publics: readonly pkcs11js.Handle[]): KeyInToken {
+  #pair(id: string, label: string, handle: pkcs11js.Handle, publics: readonly pkcs11js.Handle[]): FoundKey {
     const [publicHandle] = publics
     if (publicHandle === undefined || publics.length > 1) {
       const detail = `The key ${id} has ${publics.length} public halves.`
       throw new AgentRefusal('conflict', detail, 'Destroy the key by its id and create it again.')
     }
     const { algorithm, jwk } = readPublicKey(this.#anchor, publicHandle)
-    return { ref: { id, algorithm, label }, use: this.#usable(handle), jwk }
+    return { ref: { id, algorithm, label }, handle: this.#usable(id, handle), jwk }
   }
 
   #aesRef(id: string, handle: pkcs11js.Handle, label: string): KeyRef {
@@ -132,11 +100,26 @@ export class TokenKeys {
   }
 
   /** A software token decrypts a token key at every use; its session copy keeps SENSITIVE and !EXTRACTABLE. */
-  #usable(handle: pkcs11js.Handle): pkcs11js.Handle {
-    if (!this.#choices.copyKeysToSession) return handle
+  #usable(id: string, handle: pkcs11js.Handle): Uint8Array {
+    if (!this.#copies) return new Uint8Array(handle)
+    this.#dropCopy(id)
     const { library, session } = this.#anchor
-    const copy = [{ type: pkcs11js.CKA_TOKEN, value: false }]
-    return attempt('C_CopyObject', () => library.C_CopyObject(session, handle, copy))
+    const template = [{ type: pkcs11js.CKA_TOKEN, value: false }]
+    const copy = attempt('C_CopyObject', () => library.C_CopyObject(session, handle, template))
+    this.#copied.set(id, copy)
+    return new Uint8Array(copy)
+  }
+
+  #dropCopy(id: string): void {
+    const copy = this.#copied.get(id)
+    this.#copied.delete(id)
+    if (copy === undefined) return
+    const { library, session } = this.#anchor
+    try {
+      library.C_DestroyObject(session, copy)
+    } catch {
+      // Gone already, which is why the key is looked up again.
+    }
   }
 
   #objects(id: string): pkcs11js.Handle[] {

@@ -1,4 +1,5 @@
 /** Luna network and PCIe HSMs, and Data Protection on Demand partitions (reference: domain.md A2-A4). */
+import { availableParallelism } from 'node:os'
 import type { KeyStoreProfile } from './profile.ts'
 
 const fipsRsaPrimeKeyPairGen = 0x80000143
@@ -9,6 +10,7 @@ export const gemaltoSafenet: KeyStoreProfile = {
   hardware: true,
   libraryPaths: ['/usr/safenet/lunaclient/lib/libCryptoki2_64.so', '/opt/dpod/**/libs/64/libCryptoki2.so'],
   deadlineMs: (module) => deadlines[moduleKind(module)],
+  sessions: (module) => ({ local: 2 * availableParallelism(), luna: 16, dpod: 8 })[moduleKind(module)],
   // thalesdocs: 7-255 characters, no double quote.
   pin: { min: 7, max: 255, refused: /["\0\r\n]/ },
   locksOnWrongPins: true,

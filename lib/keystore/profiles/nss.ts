@@ -1,4 +1,5 @@
 /** NSS softoken: the software-only key store (reference: domain.md A5, pkcs11.md section 2). */
+import { availableParallelism } from 'node:os'
 import { AppError } from '../../errors/app-error.ts'
 import type { KeyStoreProfile } from './profile.ts'
 
@@ -18,6 +19,7 @@ export const nss: KeyStoreProfile = {
     '/usr/lib64/libsoftokn3.so'
   ],
   deadlineMs: () => 10_000,
+  sessions: () => 2 * availableParallelism(),
   // NSS takes any password, an empty one too, whatever minPWLen says: the minimum is ours.
   pin: { min: 12, max: 255, refused: /[\0\r\n]/ },
   locksOnWrongPins: false,

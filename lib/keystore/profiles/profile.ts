@@ -36,6 +36,8 @@ export interface KeyStoreProfile {
   readonly libraryPaths: readonly string[]
   /** Time for a whole probe, and for opening, in milliseconds. */
   readonly deadlineMs: (module: string) => number
+  /** Sessions that do the work, each in a thread: more of them where the token is far away. The token may allow fewer. */
+  readonly sessions: (module: string) => number
   readonly pin: PinShape
   /** True: the token locks after wrong logins, so they are budgeted; false: they are only slowed down. */
   readonly locksOnWrongPins: boolean

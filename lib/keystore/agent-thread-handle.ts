@@ -1,0 +1,101 @@
+/** One thread of the agent, seen from the main thread: what it was given, and since when it owes an answer. */
+import { Worker } from 'node:worker_threads'
+import type { AgentProblem } from './agent-protocol.ts'
+import type { FromThread, Job, JobAnswer, JobName, Jobs, NumberedKey, ToThread } from './agent-thread-protocol.ts'
+
+/** A job that a thread could not do. */
+export class JobRefused extends Error {
+  readonly problem: AgentProblem
+  /** With the key looked up again, the same thread may be able to. */
+  readonly again: ThreadHandle | null
+
+  constructor(problem: AgentProblem, again: ThreadHandle | null) {
+    super(problem.detail)
+    this.problem = problem
+    this.again = again
+  }
+}
+
+export interface GivenJob {
+  readonly op: JobName
+  readonly ask: Jobs[JobName]['ask']
+  /** The key that `ask` names by its number. */
+  readonly key: NumberedKey | null
+  /** Milliseconds for the call itself, waiting not counted. */
+  readonly deadlineMs: number
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: JobRefused) => void
+}
+
+let jobs = 0
+
+export class ThreadHandle {
+  readonly worker: Worker
+  /** In the order in which they are done. */
+  readonly #given = new Map<number, GivenJob>()
+  readonly #known = new Set<number>()
+  /** When the job that is being done began, at the earliest. */
+  #since = 0
+  /** Messages with jobs that are not answered yet. */
+  batches = 0
+  /** A key is being made, which may take seconds: nothing is given to this thread meanwhile. */
+  making = false
+  /** Average time for a job; slow until it is known. */
+  msPerJob = 5
+
+  /** @param hear is given everything but answers; @param answered after each message with answers */
+  constructor(hear: (message: FromThread) => void, answered: (thread: ThreadHandle) => void) {
+    this.worker = new Worker(new URL('./agent-thread.ts', import.meta.url))
+    this.worker.on('message', (message: FromThread) => {
+      if (message.kind !== 'answers') return hear(message)
+      this.#since = performance.now()
+      this.msPerJob = (this.msPerJob + message.ms) / 2
+      if (message.last) this.batches -= 1
+      for (const answer of message.answers) this.#settle(answer)
+      answered(this)
+    })
+    // A defect of ours, not of the library: the whole agent ends, and is started again.
+    this.worker.on('error', (error) => {
+      throw error
+    })
+  }
+
+  tell(message: ToThread): void {
+    this.worker.postMessage(message)
+  }
+
+  give(given: readonly GivenJob[]): void {
+    if (this.#given.size === 0) this.#since = performance.now()
+    this.batches += 1
+    const keys: NumberedKey[] = []
+    const list = given.map((one): Job => {
+      jobs += 1
+      this.#given.set(jobs, one)
+      if (one.op === 'generate') this.making = true
+      if (one.key !== null && !this.#known.has(one.key.number)) {
+        this.#known.add(one.key.number)
+        keys.push(one.key)
+      }
+      return { job: jobs, op: one.op, ask: one.ask } as Job
+    })
+    this.tell({ kind: 'jobs', keys, jobs: list })
+  }
+
+  forget(key: number): void {
+    if (this.#known.delete(key)) this.tell({ kind: 'forget', key })
+  }
+
+  /** The job that has taken longer than it may; null when there is none. */
+  overdue(now: number): GivenJob | null {
+    const [first] = this.#given.values()
+    return first !== undefined && now - this.#since > first.deadlineMs ? first : null
+  }
+
+  #settle(answer: JobAnswer): void {
+    const given = this.#given.get(answer.job)
+    this.#given.delete(answer.job)
+    if (given?.op === 'generate') this.making = false
+    if (answer.ok) given?.resolve(answer.value)
+    else given?.reject(new JobRefused(answer.problem, answer.again ? this : null))
+  }
+}
