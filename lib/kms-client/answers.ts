@@ -8,17 +8,41 @@ const key = z.object({
   algorithm: z.string(),
   label: z.string(),
   tenant: z.string().nullable(),
-  state: z.enum(['intent', 'active'])
+  state: z.enum(['intent', 'active', 'retired', 'destroyed']),
+  version: z.int(),
+  checkValue: z.string().nullable()
 })
 const secret = z
   .base64()
   .transform((text) => Buffer.from(text, 'base64'))
   .refine((bytes) => bytes.length === 32, 'not 32 bytes')
-const wrapped = z.object({
-  mode: z.enum(['caller-iv', 'token-iv']),
-  iv: z.string(),
-  data: z.string(),
-  masterKey: z.string()
+const wrapped = z.union([
+  z.object({
+    v: z.literal(2),
+    aad: z.object({ table: z.literal('data_keys'), row: z.string(), tenant: z.string().nullable() }),
+    layers: z.array(
+      z.object({
+        key: z.string(),
+        keyVersion: z.int(),
+        mechanism: z.literal('CKM_AES_GCM'),
+        ivMode: z.enum(['caller-iv', 'token-iv']),
+        iv: z.string()
+      })
+    ),
+    data: z.string()
+  }),
+  z.object({ mode: z.enum(['caller-iv', 'token-iv']), iv: z.string(), data: z.string(), masterKey: z.string() })
+])
+const rotation = z.object({
+  id: z.string(),
+  purpose: z.enum(['master', 'tenant']),
+  tenant: z.string().nullable(),
+  fromKey: z.string(),
+  toKey: z.string(),
+  state: z.enum(['rewrapping', 'done']),
+  total: z.int(),
+  rewrapped: z.int(),
+  unreadable: z.int()
 })
 const certificate = z.string().startsWith('-----BEGIN CERTIFICATE-----')
 const readiness = z.object({
@@ -37,6 +61,7 @@ export const answers = {
   ),
   keys: reads(z.object({ keys: z.array(key) }).transform((answer) => answer.keys)),
   key: reads(key),
+  rotation: reads(rotation),
   tenantCa: reads(z.object({ keyId: z.string(), certificate })),
   certificate: reads(z.object({ certificate }).transform((answer) => answer.certificate)),
   serviceCertificate: reads(z.object({ certificate, ca: certificate })),

@@ -11,19 +11,64 @@ export interface KmsKey {
   readonly algorithm: string
   readonly label: string
   readonly tenant: string | null
-  readonly state: 'intent' | 'active'
+  /** `retired` opens what it wrapped and wraps nothing new; `destroyed` is gone from the token, its row stays. */
+  readonly state: 'intent' | 'active' | 'retired' | 'destroyed'
+  /** 1, 2, …: a rotation makes the next one. */
+  readonly version: number
+  /** Of an AES key, six hex digits; null where it is not known. */
+  readonly checkValue: string | null
 }
 
 export interface DataKey {
   /** 32 bytes. */
   readonly plaintext: Buffer
-  /** To be stored; opened again with unwrapDataKey and the same context. */
-  readonly wrapped: WrappedDataKey
+  /** To be stored; opened again with unwrapDataKey, the same context and the same tenant. */
+  readonly wrapped: StoredDataKey
 }
 
-export interface WrappedDataKey extends Sealed {
+/**
+ * A data key as it is kept, with all that is needed to open it, and that it is bound to (the associated data of every layer).
+ * Each layer was put around what the ones before it made: a tenant's key first where there is one, the master key last.
+ */
+export interface WrappedDataKey {
+  readonly v: 2
+  /** Row of table data_keys: its context, and the tenant that it belongs to (null: the install itself). */
+  readonly aad: { readonly table: 'data_keys'; readonly row: string; readonly tenant: string | null }
+  readonly layers: readonly WrappingLayer[]
+  /** Base64: ciphertext and tag of the outermost layer. */
+  readonly data: string
+}
+
+export interface WrappingLayer {
+  /** CKA_ID of the key. */
+  readonly key: string
+  readonly keyVersion: number
+  readonly mechanism: 'CKM_AES_GCM'
+  readonly ivMode: Sealed['mode']
+  /** Base64; empty for token-iv. */
+  readonly iv: string
+}
+
+/** As installs of before key versions have them: one layer of the master key, bound to the context alone. */
+export interface FirstWrappedDataKey extends Sealed {
   /** CKA_ID of the master key that wrapped it. */
   readonly masterKey: string
+}
+
+export type StoredDataKey = WrappedDataKey | FirstWrappedDataKey
+
+/** How far a rotation is: the new version is active from its beginning, this is the re-wrapping of what older ones wrapped. */
+export interface KeyRotation {
+  readonly id: string
+  readonly purpose: 'master' | 'tenant'
+  readonly tenant: string | null
+  readonly fromKey: string
+  readonly toKey: string
+  readonly state: 'rewrapping' | 'done'
+  readonly total: number
+  readonly rewrapped: number
+  /** Data keys that do not open (changed bytes): left as they are, and their old key cannot be destroyed. */
+  readonly unreadable: number
 }
 
 /** What the profile engine in the KMS is asked for; subject and validity are bounded by it, the CSR only proves possession. */
@@ -55,8 +100,18 @@ export interface KmsClient {
     dnsNames: readonly string[]
     ipAddresses: readonly string[]
   }) => Promise<{ certificate: string; ca: string }>
-  /** `context` binds the key to its use (table, tenant): the same words are needed to unwrap. */
-  readonly newDataKey: (context: string) => Promise<DataKey>
-  readonly unwrapDataKey: (wrapped: WrappedDataKey, context: string) => Promise<Buffer>
+  /**
+   * `context` binds the key to its use: the same words are needed to unwrap. With a tenant it is wrapped under that tenant's
+   * key first, and under the master key then.
+   * @throws AppError not-found when the tenant has no key
+   */
+  readonly newDataKey: (context: string, tenant?: string) => Promise<DataKey>
+  readonly unwrapDataKey: (wrapped: StoredDataKey, context: string, tenant?: string) => Promise<Buffer>
+  /** Role wizard: makes a new version of a key and begins to re-wrap; the one under way when there is one. */
+  readonly beginRotation: (purpose: KeyRotation['purpose'], tenant?: string) => Promise<KeyRotation>
+  /** Re-wraps the next data keys; to be called until its state is `done`. */
+  readonly continueRotation: (id: string, most?: number) => Promise<KeyRotation>
+  /** Destroys a retired key. @param label as the key has it: who cannot name it does not mean it */
+  readonly destroyKey: (id: string, label: string) => Promise<KmsKey>
   readonly close: () => Promise<void>
 }

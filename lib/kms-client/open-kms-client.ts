@@ -49,9 +49,15 @@ export function openKmsClient({ address, identity, deadlineMs = 5000 }: KmsClien
     issueDeviceCertificate: async (caKeyId, request) =>
       answers.certificate(await post(`/v1/cas/${encodeURIComponent(caKeyId)}/device-certificates`, request)),
     issueServiceCertificate: async (spec) => answers.serviceCertificate(await post('/v1/service-certificates', spec)),
-    newDataKey: async (context) => answers.dataKey(await post('/v1/data-keys', { context })),
-    unwrapDataKey: async (wrapped, context) =>
-      answers.plaintext(await post('/v1/data-keys/unwrap', { wrapped, context })),
+    newDataKey: async (context, tenant) => answers.dataKey(await post('/v1/data-keys', { context, tenant })),
+    unwrapDataKey: async (wrapped, context, tenant) =>
+      answers.plaintext(await post('/v1/data-keys/unwrap', { wrapped, context, tenant })),
+    beginRotation: async (purpose, tenant) =>
+      answers.rotation(await post('/v1/rotations', { purpose, tenant }, keyCreationMs)),
+    continueRotation: async (id, most) =>
+      answers.rotation(await post(`/v1/rotations/${encodeURIComponent(id)}/batches`, { most }, keyCreationMs)),
+    destroyKey: async (id, label) =>
+      answers.key(await post(`/v1/keys/${encodeURIComponent(id)}/destruction`, { label })),
     close: async () => agent.destroy()
   }
 }

@@ -8,12 +8,10 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { sealedText } from '../../lib/database/sealed.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 
-const secretPlace = z.union([
-  z.strictObject({ file: z.string() }),
-  z.strictObject({ sealed: z.strictObject({ v: z.literal(1), iv: z.string(), data: z.string() }) })
-])
+const secretPlace = z.union([z.strictObject({ file: z.string() }), z.strictObject({ sealed: sealedText })])
 const fieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])
 
 export const storedAnswers = z.object({

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
-import { seal, unseal } from '../../lib/database/sealed.ts'
+import { type NamedDataKey, seal, unseal } from '../../lib/database/sealed.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { openDataKey } from '../../lib/kms-client/data-key.ts'
 import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
@@ -27,16 +27,16 @@ export interface Vault {
 
 /** @param vault answers null until the KMS is deployed */
 export function openSecretKeeper(stateDir: string, install: string, vault: () => Promise<Vault | null>): SecretKeeper {
-  let dataKey: Buffer | undefined
+  let dataKey: NamedDataKey | undefined
   const keyOf = async () => {
     if (dataKey === undefined) {
       const opened = await vault()
       if (opened === null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
-      dataKey = await openDataKey(opened.database, opened.kms, context)
+      dataKey = { context, bytes: await openDataKey(opened.database, opened.kms, context) }
     }
     return dataKey
   }
-  const aad = (step: string, field: string) => `answers/${install}/${step}.${field}`
+  const aad = (step: string, field: string) => ({ table: 'answers', row: `${install}/${step}.${field}`, tenant: null })
   return {
     keep: async (step, field, secret) => {
       if (!inFiles.has(step)) return { sealed: seal(await keyOf(), aad(step, field), secret) }

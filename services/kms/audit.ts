@@ -21,9 +21,10 @@ export interface AuditEntry {
 export interface Audit {
   /**
    * Does the work and records how it ended ("done", or the error's code).
+   * @param work may say what it is about once it knows
    * @throws what the work throws; AppError database-unavailable when it was done but could not be recorded
    */
-  readonly recorded: <T>(entry: AuditEntry, work: () => Promise<T>) => Promise<T>
+  readonly recorded: <T>(entry: AuditEntry, work: (about: (subject: string) => void) => Promise<T>) => Promise<T>
 }
 
 const rowsAtOnce = 200
@@ -48,10 +49,13 @@ export function openAudit(database: Pool, log: Logger): Audit {
     }
   }
   return {
-    recorded: async (entry, work) => {
+    recorded: async (known, work) => {
+      let entry = known
       let result: Awaited<ReturnType<typeof work>>
       try {
-        result = await work()
+        result = await work((subject) => {
+          entry = { ...known, subject }
+        })
       } catch (thrown) {
         const outcome = thrown instanceof AppError ? thrown.code : 'internal'
         await record(entry, outcome).catch((err) =>

@@ -114,16 +114,6 @@ test('a certificate is made once, however many ask for it', async () => {
   assert.deepEqual(new Set(certificates.map(String)), new Set(['certificate 1']))
 })
 
-test('a database that belongs to another master key is refused', async () => {
-  const ring = openKeyRing(pool, link)
-  await ring.refuseOtherMasterKey('a'.repeat(32))
-  await database.pool.query(
-    `INSERT INTO kms_keys (id, purpose, algorithm, label, state, created_at) VALUES (?, 'master', 'AES-256', '', 'active', NOW())`,
-    ['b'.repeat(32)]
-  )
-  await assert.rejects(ring.refuseOtherMasterKey('a'.repeat(32)), { code: 'conflict' })
-})
-
 function counting(store: OpenKeyStore): OpenKeyStore {
   return {
     ...store,

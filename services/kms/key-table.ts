@@ -14,23 +14,35 @@ export interface RingKey extends KmsKey {
 }
 
 /** The intent is on disk before the token is asked; of two at once one row stays. */
-export async function intendKey(database: Pool, purpose: string, tenant: string, algorithm: string): Promise<void> {
-  const values = [
-    randomBytes(16).toString('hex'),
-    purpose,
-    tenant,
-    algorithm,
-    `keyscaler ${purpose} ${tenant}`.slice(0, 64)
-  ]
+export async function intendKey(
+  database: Pool,
+  key: { readonly purpose: string; readonly tenant: string; readonly algorithm: string; readonly version?: number },
+  label = `keyscaler ${key.purpose} ${key.tenant}`
+): Promise<void> {
+  const { purpose, tenant, algorithm, version = 1 } = key
+  const values = [randomBytes(16).toString('hex'), purpose, tenant, version, algorithm, label.slice(0, 64)]
   await database
     .execute(
-      `INSERT INTO kms_keys (id, purpose, tenant, algorithm, label, state, created_at)
-       VALUES (?, ?, ?, ?, ?, 'intent', ?) ON DUPLICATE KEY UPDATE id = id`,
+      `INSERT INTO kms_keys (id, purpose, tenant, version, algorithm, label, state, created_at)
+       VALUES (?, ?, ?, ?, ?, ?, 'intent', ?) ON DUPLICATE KEY UPDATE id = id`,
       [...values, utcNow()]
     )
     .catch((thrown: unknown) => {
       throw asDatabaseError(thrown)
     })
+}
+
+/** The token has it and it is proved: from now on it is used. */
+export async function activateKey(
+  database: Pick<Pool, 'execute'>,
+  id: string,
+  { publicKey, checkValue }: Pick<RingKey, 'publicKey' | 'checkValue'>
+): Promise<void> {
+  await database.execute(`UPDATE kms_keys SET state = 'active', public_key = ?, check_value = ? WHERE id = ?`, [
+    publicKey,
+    checkValue,
+    id
+  ])
 }
 
 type KeyRow = RowDataPacket & {
@@ -40,12 +52,15 @@ type KeyRow = RowDataPacket & {
   algorithm: KeyAlgorithm
   label: string
   state: KmsKey['state']
+  version: number
+  check_value: string | null
   public_key: Buffer | null
   certificate: Buffer | null
 }
 
+/** The one in use first, then the one in the making, then older versions. */
 export async function selectKeys(
-  from: Pool | PoolConnection,
+  from: Pick<Pool | PoolConnection, 'execute'>,
   where: Record<string, string>,
   lock: 'FOR UPDATE' | '' = ''
 ): Promise<RingKey[]> {
@@ -53,21 +68,24 @@ export async function selectKeys(
   const condition = columns.map((column) => `${column} = ?`).join(' AND ') || 'TRUE'
   const [rows] = await from
     .execute<KeyRow[]>(
-      `SELECT id, purpose, tenant, algorithm, label, state, public_key, certificate
-       FROM kms_keys WHERE ${condition} ORDER BY created_at, id ${lock}`,
+      `SELECT id, purpose, tenant, algorithm, label, state, version, check_value, public_key, certificate
+       FROM kms_keys WHERE ${condition}
+       ORDER BY FIELD(state, 'active', 'intent', 'retired', 'destroyed'), created_at, id ${lock}`,
       Object.values(where)
     )
     .catch((thrown: unknown) => {
       throw asDatabaseError(thrown)
     })
-  return rows.map(({ public_key: publicKey, certificate, id, purpose, tenant, algorithm, label, state }) => ({
-    id,
-    purpose,
-    algorithm,
-    label,
+  return rows.map(({ public_key: publicKey, check_value: checkValue, tenant, ...row }) => ({
+    id: row.id,
+    purpose: row.purpose,
+    algorithm: row.algorithm,
+    label: row.label,
     tenant: tenant === '' ? null : tenant,
-    state,
+    state: row.state,
+    version: row.version,
+    checkValue,
     publicKey,
-    certificate
+    certificate: row.certificate
   }))
 }

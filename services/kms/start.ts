@@ -13,13 +13,16 @@ import { registerRoutes } from './app.ts'
 import { openAudit } from './audit.ts'
 import { openCertificateAuthorities } from './certificate-authority.ts'
 import { openDataKeys } from './data-keys.ts'
+import { openKeyDestruction } from './key-destruction.ts'
 import { openKeyRing } from './key-ring.ts'
+import { openKeyRotations } from './key-rotation.ts'
 import { linkKeyStore } from './key-store-link.ts'
-import { proveMasterKey } from './master-key.ts'
+import { openMasterKey } from './master-key.ts'
 import { openMeasures } from './measures.ts'
 import { readiness } from './readiness.ts'
 import { openServiceCertificates } from './service-certificates.ts'
 import { openSigningKeys } from './signing.ts'
+import { openWrappingKeys } from './wrapping-keys.ts'
 
 export async function startKms({
   config,
@@ -33,22 +36,26 @@ export async function startKms({
   const pin = (await secretFrom(config.pinFile)).replace(/\r?\n$/, '')
   const guard = sharedGuard(config.pinGuard)
   const measures = openMeasures(metrics)
+  const masterKey = await openMasterKey(database, config)
+  const { sessions } = config.keyStore
   const link = await linkKeyStore({
-    open: (onLost) => openKeyStore(config.keyStore, pin, { guard, onLost }),
-    prove: (store) => proveMasterKey(store, config.masterKey),
+    open: (onLost) => openKeyStore(config.keyStore, pin, { guard, onLost, sessions }),
+    prove: masterKey.prove,
     log,
     opened: measures.keyStoreOpen,
     pinRejected: fail
   })
   try {
     const ring = openKeyRing(database, link)
-    await ring.refuseOtherMasterKey(config.masterKey)
+    const keys = openWrappingKeys(ring)
     registerRoutes(app, {
       ring,
-      dataKeys: openDataKeys(link, config.masterKey, measures),
+      dataKeys: openDataKeys(link, keys, measures),
       authorities: openCertificateAuthorities(ring, link, measures),
       services: await openServiceCertificates(config.serviceCa, link, measures),
       signing: openSigningKeys(ring, link, measures),
+      rotations: openKeyRotations({ database, link, ring, keys, masterReplaced: masterKey.replacedBy }),
+      destroyKey: openKeyDestruction(database, ring, link),
       audit: openAudit(database, log)
     })
     return { ready: () => readiness(link, database, config.keyStore.profile), close: link.close }

@@ -64,6 +64,8 @@ export async function newDatabase(): Promise<TestDatabase> {
   const pool = openPool({ ...mariadb, database: name })
   await migrate(pool, join(root, 'migrations'))
   await setup.query(`GRANT SELECT, INSERT, UPDATE ON ${name}.kms_keys TO '${user.user}'@'127.0.0.1'`)
+  await setup.query(`GRANT SELECT, INSERT, UPDATE ON ${name}.key_rotations TO '${user.user}'@'127.0.0.1'`)
+  await setup.query(`GRANT SELECT, UPDATE ON ${name}.data_keys TO '${user.user}'@'127.0.0.1'`)
   await setup.query(`GRANT INSERT ON ${name}.kms_audit TO '${user.user}'@'127.0.0.1'`)
   ends.push(async () => {
     await pool.end()

@@ -56,21 +56,33 @@ function stubKms(): KmsClient & { readonly tenants: string[] } {
     listKeys: async () => [],
     createTenantKey: async (tenant) => {
       tenants.push(tenant)
-      return { id: 'ab'.repeat(16), purpose: 'tenant', algorithm: 'AES-256', label: tenant, tenant, state: 'active' }
+      return {
+        id: 'ab'.repeat(16),
+        purpose: 'tenant',
+        algorithm: 'AES-256',
+        label: tenant,
+        tenant,
+        state: 'active',
+        version: 1,
+        checkValue: null
+      }
     },
     createTenantCa: never,
     issueDeviceCertificate: never,
     issueServiceCertificate: never,
-    newDataKey: async (context) => {
+    newDataKey: async (context, tenant) => {
       const [plaintext, data] = [randomBytes(32), randomUUID()]
-      keys.set(`${context}/${data}`, plaintext)
+      keys.set(`${tenant}/${context}/${data}`, plaintext)
       return { plaintext, wrapped: { mode: 'caller-iv', iv: '', data, masterKey: 'm' } }
     },
-    unwrapDataKey: async (wrapped, context) => {
-      const key = keys.get(`${context}/${wrapped.data}`)
-      assert.ok(key, 'unwrapped under the context that it was made for')
+    unwrapDataKey: async (wrapped, context, tenant) => {
+      const key = keys.get(`${tenant}/${context}/${wrapped.data}`)
+      assert.ok(key, 'unwrapped under the context and the tenant that it was made for')
       return Buffer.from(key)
     },
+    beginRotation: never,
+    continueRotation: never,
+    destroyKey: never,
     close: async () => {}
   }
 }
@@ -191,8 +203,10 @@ test('apply makes tenant, key, administrator and participant, and shows the secr
   const [[row]] = await database.query<RowDataPacket[]>('SELECT secret FROM participants WHERE id = ?', [id?.value])
   const sealed = typeof row?.secret === 'string' ? JSON.parse(row.secret) : row?.secret
   assert.ok(!JSON.stringify(sealed).includes(secret?.value ?? '-'))
-  const key = await openDataKey(database, kms, 'participants')
-  assert.equal(unseal(key, `participants/${id?.value}/Example-Ltd`, sealed), secret?.value)
+  const dataKey = 'participants/Example-Ltd'
+  const bytes = await openDataKey(database, kms, dataKey, 'Example-Ltd')
+  const place = { table: 'participants', row: String(id?.value), tenant: 'Example-Ltd' }
+  assert.equal(unseal({ context: dataKey, bytes }, place, sealed), secret?.value)
 
   // Not finished yet (nothing says that it was shown): made anew, for the same participant.
   const again = await applyAccount(answers, applyContext({ ...given, secrets: { password: '$argon2id$two' } }))

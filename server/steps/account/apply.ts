@@ -83,16 +83,18 @@ async function makeParticipant(
   kms: KmsClient,
   tenant: string
 ): Promise<{ readonly id: string; readonly secret: string }> {
-  const dataKey = await openDataKey(database, kms, 'participants')
+  // Under the tenant's own key: what is the tenant's goes with it.
+  const context = `participants/${tenant}`
+  const bytes = await openDataKey(database, kms, context, tenant)
   const [rows] = await database.query<RowDataPacket[]>('SELECT id FROM participants WHERE tenant = ? LIMIT 1', [tenant])
   const id = rows[0] === undefined ? randomUUID() : String(rows[0].id)
   const secret = randomBytes(32).toString('base64url')
-  const sealed = JSON.stringify(seal(dataKey, `participants/${id}/${tenant}`, secret))
+  const sealed = JSON.stringify(seal({ context, bytes }, { table: 'participants', row: id, tenant }, secret))
   await database.query(
     `INSERT INTO participants (id, tenant, secret, created_at) VALUES (?, ?, ?, ?)
      ON DUPLICATE KEY UPDATE secret = VALUES(secret)`,
     [id, tenant, sealed, utcNow()]
   )
-  dataKey.fill(0)
+  bytes.fill(0)
   return { id, secret }
 }

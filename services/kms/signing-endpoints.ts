@@ -1,0 +1,36 @@
+/** Signing keys over REST: the wizard makes them, services have messages signed. Never a digest: that could be anybody's certificate. */
+import { z } from 'zod'
+import { defineEndpoint } from './endpoint.ts'
+import { requests } from './requests.ts'
+
+/** Bytes, a multiple of 3, so that the length of its base64 tells. What is larger the caller hashes, and has signed as a message. */
+const mostMessage = 65_535
+
+export const signingEndpoints = {
+  createSigningKey: defineEndpoint({
+    method: 'POST',
+    path: '/v1/signing-keys',
+    summary: "Makes a tenant's signing key in the token, or answers the one that there is.",
+    roles: ['wizard'],
+    action: 'signing-key.create',
+    keys: [{ purpose: 'signing', to: 'create' }],
+    body: z.strictObject({ tenant: requests.tenantKey.shape.tenant, algorithm: z.enum(['EC-P256', 'RSA-3072']) }),
+    answer: z.strictObject({ keyId: z.string(), algorithm: z.string(), publicKey: z.string() })
+  }),
+  signMessage: defineEndpoint({
+    method: 'POST',
+    path: '/v1/signing-keys/:keyId/signatures',
+    summary: "A tenant's signature of a message, which is prefixed with words that no certificate can begin with.",
+    roles: ['wizard', 'cp', 'dae'],
+    action: 'message.sign',
+    keys: [{ purpose: 'signing', to: 'sign messages' }],
+    params: requests.ca,
+    body: z.strictObject({
+      message: z
+        .base64()
+        .min(1)
+        .max((mostMessage / 3) * 4)
+    }),
+    answer: z.strictObject({ signature: z.base64() })
+  })
+} as const
