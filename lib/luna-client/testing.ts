@@ -1,4 +1,7 @@
 /** For tests: archives made by hand, good ones and bad ones, and a client of Data Protection on Demand. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { crc32, deflateRawSync } from 'node:zlib'
 
 export interface ArchiveEntry {
@@ -62,7 +65,7 @@ export function zipOf(entries: readonly ArchiveEntry[]): Buffer {
  * A zip as Data Protection on Demand gives it: certificates and configuration beside cvclient-min.tar (domain.md A3).
  * @param conf text of its Chrystoki.conf, with paths of another machine
  */
-export function dpodZip(client: {
+function dpodZip(client: {
   readonly library: Uint8Array
   readonly conf: string
   readonly certificates: Readonly<Record<string, string>>
@@ -83,6 +86,53 @@ export function dpodZip(client: {
     { name: 'crystoki-template.ini', content: '[Chrystoki2]\n' },
     ...Object.entries(client.certificates).map(([name, content]) => ({ name, content }))
   ])
+}
+
+/** The three of a client: partition CA, a partition's certificate by it, and a server's own. Valid for 100 days. */
+export function makeCertificates(folder: string): Readonly<Record<string, string>> {
+  const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout']
+  const own = (name: string) =>
+    openssl('req', '-x509', ...key, `${name}.key`, '-subj', `/CN=${name}`, '-days', '100', '-out', `${name}.pem`)
+  own('partition-ca-certificate')
+  own('server-certificate')
+  openssl('req', ...key, 'partition.key', '-subj', '/CN=partition', '-out', 'partition.csr')
+  const issuer = ['-CA', 'partition-ca-certificate.pem', '-CAkey', 'partition-ca-certificate.key', '-CAcreateserial']
+  openssl('x509', '-req', '-in', 'partition.csr', ...issuer, '-days', '100', '-out', 'partition-certificate.pem')
+  const names = ['partition-ca-certificate.pem', 'partition-certificate.pem', 'server-certificate.pem']
+  return Object.fromEntries(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+}
+
+/**
+ * The zip for a partition that a library shows when it runs with the given Chrystoki.conf; its own sections are kept.
+ * @param folder for what is made on the way, the zip among it; its path is answered
+ */
+export function dpodZipFor(partition: { readonly module: string; readonly confPath: string }, folder: string): string {
+  const conf = readFileSync(join(partition.confPath, 'Chrystoki.conf'), 'utf8').replace(
+    /LibUNIX64 = [^;]*;/,
+    'LibUNIX64 = /build/client/libs/64/libCryptoki2.so;'
+  )
+  const zip = dpodZip({
+    library: readFileSync(partition.module),
+    conf: `${conf}Misc = {
+  PluginModuleDir = ./libs/64/plugins/libdpod.plugin;
+}
+REST = {
+  ServerName = eu.hsm.example;
+  ServerPort = 443;
+  AuthTokenClientSecret = the-secret-of-the-client;
+  SSLClientSideVerifyFile = ./server-certificate.pem;
+}
+XTC = {
+  PartitionCAPath = ./partition-ca-certificate.pem;
+  PartitionCertPath00 = ./partition-certificate.pem;
+}
+`,
+    certificates: makeCertificates(folder)
+  })
+  const path = join(folder, 'setup-partition.zip')
+  writeFileSync(path, zip)
+  return path
 }
 
 function tarHeader({ name, mode = 0o644, type = '0', link = '' }: ArchiveEntry, size: number): Buffer {
