@@ -33,9 +33,7 @@ const base = {
 
 const measured = {
   /** Worker threads, a session each; absent: as many as the profile and the token take. */
-  sessions: z.int().min(1).max(256).optional(),
-  /** SHA-256 of the library as it was validated; another file there is not loaded. */
-  moduleSha256: z.hash('sha256').optional()
+  sessions: z.int().min(1).max(256).optional()
 }
 
 const keyStore = z.discriminatedUnion('profile', [
@@ -63,6 +61,11 @@ export const kmsConfig = z.strictObject({
   masterKeyCheckValue: z
     .string()
     .regex(/^[0-9a-f]{6}$/)
+    .optional(),
+  /** SHA-256 of the library as it was validated; another file there is not loaded. */
+  moduleSha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
     .optional(),
   serviceCa: z.strictObject({ keyId: z.string(), certificate: path })
 })

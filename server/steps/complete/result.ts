@@ -117,6 +117,8 @@ function portsOf(statuses: readonly ServiceStatus[]): string {
 
 async function masterKeyId(database: Pool | null): Promise<string | null> {
   if (database === null) return null
-  const [rows] = await database.query<RowDataPacket[]>(`SELECT id FROM kms_keys WHERE purpose = 'master'`)
+  const [rows] = await database.query<RowDataPacket[]>(
+    `SELECT id FROM kms_keys WHERE purpose = 'master' AND state = 'active'`
+  )
   return rows[0] === undefined ? null : String(rows[0].id)
 }

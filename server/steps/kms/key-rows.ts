@@ -15,15 +15,19 @@ export interface KeyRow {
   readonly algorithm: KeyAlgorithm
   readonly label: string
   readonly state: 'intent' | 'active'
+  /** Of the master key; null where an older install did not keep it. */
+  readonly checkValue: string | null
   /** DER. */
   readonly certificate: Buffer | null
 }
 
 type Row = RowDataPacket & KeyRow
 
+/** The active version, or the first one in the making. */
 export async function findKeyRow(database: Pool, purpose: OwnPurpose): Promise<KeyRow | null> {
   const [rows] = await database.execute<Row[]>(
-    "SELECT id, algorithm, label, state, certificate FROM kms_keys WHERE purpose = ? AND tenant = ''",
+    `SELECT id, algorithm, label, state, certificate, check_value AS checkValue FROM kms_keys
+     WHERE purpose = ? AND tenant = '' AND state IN ('active', 'intent') ORDER BY state = 'active' DESC, version`,
     [purpose]
   )
   return rows[0] ?? null
@@ -42,11 +46,21 @@ export async function intendKey(
     `INSERT IGNORE INTO kms_keys (id, purpose, algorithm, label, state, created_at) VALUES (?, ?, ?, ?, 'intent', ?)`,
     [id, purpose, wanted.algorithm, wanted.label, utcNow()]
   )
-  return (await findKeyRow(database, purpose)) ?? { id, ...wanted, state: 'intent', certificate: null }
+  return (
+    (await findKeyRow(database, purpose)) ?? { id, ...wanted, state: 'intent', certificate: null, checkValue: null }
+  )
 }
 
-export async function activateKey(database: Pool, id: string, publicKey: Buffer | null): Promise<void> {
-  await database.execute("UPDATE kms_keys SET state = 'active', public_key = ? WHERE id = ?", [publicKey, id])
+export async function activateKey(
+  database: Pool,
+  id: string,
+  { publicKey, checkValue }: { readonly publicKey: Buffer | null; readonly checkValue: string | null }
+): Promise<void> {
+  await database.execute("UPDATE kms_keys SET state = 'active', public_key = ?, check_value = ? WHERE id = ?", [
+    publicKey,
+    checkValue,
+    id
+  ])
 }
 
 export async function keepCertificate(database: Pool, id: string, der: Buffer): Promise<void> {

@@ -37,9 +37,13 @@ export async function ensureKey(database: Pool, store: OpenKeyStore, purpose: Ow
   if (ref.algorithm !== algorithm) {
     throw new AppError('conflict', `The key ${id} in ${store.token.label} is ${ref.algorithm}, not ${algorithm}.`)
   }
-  if (algorithm === 'AES-256') await proveEncryption(store, ref)
-  const publicKey = algorithm === 'AES-256' ? null : await store.publicKey(ref)
-  await activateKey(database, id, publicKey?.export({ type: 'spki', format: 'der' }) ?? null)
+  if (algorithm === 'AES-256') {
+    await proveEncryption(store, ref)
+    await activateKey(database, id, { publicKey: null, checkValue: await store.checkValue(ref) })
+  } else {
+    const publicKey = (await store.publicKey(ref)).export({ type: 'spki', format: 'der' })
+    await activateKey(database, id, { publicKey, checkValue: null })
+  }
   return ref
 }
 
