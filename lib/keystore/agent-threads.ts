@@ -127,8 +127,8 @@ export class AgentThreads {
     const kept = this.#kept
     if (kept === null) return
     const count = this.#workers.length
-    if (count === 1) this.#options.hear(kept)
     this.#options.sessions(count)
+    if (count === 1) this.#options.hear(kept)
     this.#pump()
     this.#next = null
     if (count >= Math.min(this.#request.sessions, kept.most ?? Number.POSITIVE_INFINITY)) return
@@ -146,8 +146,8 @@ export class AgentThreads {
       return
     }
     this.#workers = [this.#keeper]
-    if (this.#kept !== null) this.#options.hear(this.#kept)
     this.#options.sessions(1)
+    if (this.#kept !== null) this.#options.hear(this.#kept)
     this.#pump()
   }
 
