@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { registerApply } from './cli/apply.ts'
 import { registerConfig } from './cli/config.ts'
 import { registerLicense } from './cli/license.ts'
+import { registerPlan } from './cli/plan.ts'
 import { registerServe } from './cli/serve.ts'
 import { registerUnlock } from './cli/unlock.ts'
 import { product } from './web/product.ts'
@@ -20,6 +21,7 @@ const program = new Command('keyscaler')
 
 registerServe(program, defaultState)
 registerApply(program, defaultState)
+registerPlan(program, defaultState)
 registerConfig(program, defaultState)
 registerUnlock(program, defaultState)
 registerLicense(program, defaultState)

@@ -1,39 +1,68 @@
 import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
 import { openLog } from '../../lib/log/log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
 import { identityFiles } from '../deploy/service-identity.ts'
 import { readAnswersFile } from '../install/answers-file.ts'
 import { applyAnswers } from '../install/apply-answers.ts'
+import type { Plan } from '../install/plan.ts'
 import { steps } from '../install/steps.ts'
 import { serve } from '../main.ts'
-import type { ApplyResult } from '../steps/step.ts'
-import { askedToEnd, ending, portFrom, say } from './console.ts'
+import type { ApplyResult, StepId } from '../steps/step.ts'
+import { answersArgument, askedToEnd, ending, portFrom, say } from './console.ts'
+import { planOf, planText, refuseMoved } from './plan.ts'
 
 /** As a shell has it for an interrupted program. */
 const interrupted = 130
 
 interface ApplyFlags {
+  readonly file?: string
   readonly state: string
   readonly exit: boolean
   readonly port: string
+  readonly dryRun: boolean
+  readonly plan?: string
+  readonly only?: string
+  readonly yes: boolean
+  readonly input: boolean
+  readonly output: 'text' | 'json'
 }
 
 export function registerApply(program: Command, defaultState: string): void {
   program
-    .command('apply <answers>')
+    .command('apply [answers]')
     .description('Installs from an answers file, then keeps the services running until SIGTERM.')
+    .option('-f, --file <answers>', 'the answers file')
     .option('--state <folder>', 'where boot file, credentials, logs and run files are', defaultState)
     .option('--port <number>', 'port of the status page on 127.0.0.1 (0: any free one)', '0')
     .option('--exit', 'end when all is applied; the services go on, a later serve adopts them', false)
-    .action((answers: string, flags: ApplyFlags) => ending(() => runApply(answers, flags)))
+    .option('--dry-run', 'say what would be done, as keyscaler plan', false)
+    .option('--plan <hash>', 'do only what was agreed on: the hash of keyscaler plan, or its JSON in a file')
+    .option('--only <step>', 'submit this step and no other')
+    .option('--yes', 'do not ask before changes (asked on a terminal only)', false)
+    .option('--no-input', 'never ask anything')
+    .addOption(
+      program.createOption('--output <format>', 'how progress is told').choices(['text', 'json']).default('text')
+    )
+    .action((answers: string | undefined, flags: ApplyFlags) =>
+      ending(() => runApply(answersArgument(answers, flags.file), flags))
+    )
 }
 
 async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const stateDir = resolve(flags.state)
   const port = portFrom(flags.port)
   const file = await readAnswersFile(answersFile, steps)
+  const only = onlyStep(flags.only)
+  if (flags.dryRun) {
+    const plan = await planOf(stateDir, file.steps)
+    process.stdout.write(flags.output === 'json' ? `${JSON.stringify(plan)}\n` : planText(plan))
+    return
+  }
+  const tell = flags.output === 'json' ? jsonLines() : textLines()
   const ended = Promise.race([askedToEnd(), new Promise<void>((gone) => watchLifeline(gone))])
   const wizard = await serve({
     stateDir,
@@ -46,36 +75,90 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     say
   })
   const { install } = wizard
-  const work = async () => {
+  const work = async (): Promise<boolean> => {
     await wizard.takenUp
     const resumed = install.takeShowOnce()
     if (resumed !== undefined) await keepShownOnce(stateDir, 'account', resumed)
-    if (install.finishedAt() !== null) return say('Installed already; nothing is changed.')
-    await applyAnswers(install, file, {
-      begin: (_step, title) => say(`${title} …`),
-      done: (step, ms) => say(`  ${step} done (${ms} ms)`),
+    const plan = await install.plan(file.steps)
+    if (flags.plan !== undefined) await refuseMoved(flags.plan, plan)
+    const chosen = only === undefined ? plan : { ...plan, steps: plan.steps.filter((id) => id === only) }
+    if (!plan.changed || chosen.steps.length === 0) {
+      tell.nothing()
+      return false
+    }
+    await askBefore(plan, flags)
+    await applyAnswers(install, file, chosen, {
+      begin: tell.begin,
+      done: tell.done,
       showOnce: (step, values) => keepShownOnce(stateDir, step, values),
-      watch: { phase: (text) => say(`  ${text}`) }
+      watch: { phase: tell.phase }
     })
+    return true
   }
-  const working = work().then(() => 'applied' as const)
+  const working = work()
+  let changed: boolean
   try {
-    if ((await Promise.race([working, ended])) !== 'applied') {
+    const first = await Promise.race([working, ended.then(() => 'interrupted' as const)])
+    if (first === 'interrupted') {
       working.catch(() => {}) // What is cut off here is finished by the next run.
       say('Stopping before all is applied. Run this again: it goes on from where it stopped.')
       await wizard.close(true)
       process.exit(interrupted)
     }
+    changed = first
   } catch (thrown) {
     await wizard.close(true)
     throw thrown
   }
   const services = Object.fromEntries((await install.target.status()).map(({ name, address }) => [name, address]))
   const { ca } = identityFiles(stateDir, 'wizard')
-  process.stdout.write(`${JSON.stringify({ install: install.id, wizard: wizard.url, services, ca })}\n`)
+  process.stdout.write(`${JSON.stringify({ install: install.id, changed, wizard: wizard.url, services, ca })}\n`)
   if (!flags.exit) await ended
   await wizard.close(!flags.exit)
   process.exit(0)
+}
+
+function onlyStep(typed: string | undefined): StepId | undefined {
+  if (typed === undefined) return undefined
+  const step = steps.find(({ id }) => id === typed)
+  if (step !== undefined) return step.id
+  throw new AppError('invalid-input', `There is no step ${typed} (steps: ${steps.map(({ id }) => id).join(', ')}).`)
+}
+
+/** Only a person at a terminal is asked; scripts have said what they want by calling apply. */
+async function askBefore(plan: Plan, { yes, input, plan: agreed }: ApplyFlags): Promise<void> {
+  if (yes || !input || agreed !== undefined || !process.stdin.isTTY || !process.stderr.isTTY) return
+  process.stderr.write(planText(plan))
+  const console = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    const answer = await console.question('Apply this? [y/N] ')
+    if (/^y(es)?$/i.test(answer.trim())) return
+  } finally {
+    console.close()
+  }
+  throw new AppError('conflict', 'Nothing was applied.')
+}
+
+/** For a person: what is being done, on stderr. */
+function textLines() {
+  return {
+    begin: (_step: StepId, title: string) => say(`${title} …`),
+    phase: (text: string) => say(`  ${text}`),
+    done: (step: StepId, ms: number) => say(`  ${step} done (${ms} ms)`),
+    nothing: () => say('Nothing to change.')
+  }
+}
+
+/** For a program: one JSON object a line, on stdout; the last one is the result. */
+function jsonLines() {
+  const line = (event: object) =>
+    process.stdout.write(`${JSON.stringify({ at: new Date().toISOString(), ...event })}\n`)
+  return {
+    begin: (step: StepId) => void line({ event: 'begin', step }),
+    phase: (text: string) => void line({ event: 'phase', text }),
+    done: (step: StepId, ms: number) => void line({ event: 'done', step, ms }),
+    nothing: () => void line({ event: 'nothing-to-change' })
+  }
 }
 
 /** What the form would show once (the participant's secret): into a file that only we may read, never onto the console. */

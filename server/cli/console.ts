@@ -38,6 +38,15 @@ export function askedToEnd(): Promise<NodeJS.Signals> {
   })
 }
 
+/** The answers file may be named as argument or with -f. @throws AppError invalid-input */
+export function answersArgument(argument: string | undefined, flag: string | undefined): string {
+  const path = argument ?? flag
+  if (path !== undefined && (argument === undefined || flag === undefined)) return path
+  throw new AppError('invalid-input', path === undefined ? 'No answers file was named.' : 'Name one answers file.', {
+    cure: 'keyscaler config defaults > answers.yaml prints one to begin with.'
+  })
+}
+
 /** @throws AppError invalid-input; 0 is any free port */
 export function portFrom(typed: string): number {
   const port = /^\d{1,5}$/.test(typed) ? Number(typed) : Number.NaN

@@ -1,8 +1,9 @@
-/** The unattended door: the answers file's steps, in order, through the same submitStep as the form's. */
+/** The unattended door: the steps that the plan names, in order, through the same submitStep as the form's. */
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { AnswersFile } from './answers-file.ts'
 import type { Install } from './install.ts'
+import type { Plan } from './plan.ts'
 import type { Watcher } from './submit.ts'
 
 export interface ApplyEvents {
@@ -14,11 +15,18 @@ export interface ApplyEvents {
 }
 
 /** @throws AppError check-failed, invalid-input or what an apply threw; the message names the step and the cure */
-export async function applyAnswers(install: Install, file: AnswersFile, events: ApplyEvents): Promise<void> {
-  for (const step of install.steps) {
+export async function applyAnswers(
+  install: Install,
+  file: AnswersFile,
+  plan: Pick<Plan, 'steps'>,
+  events: ApplyEvents
+): Promise<void> {
+  if (install.finishedAt() !== null) await install.reopen()
+  for (const step of install.steps.filter(({ id }) => plan.steps.includes(id))) {
     const started = performance.now()
     events.begin(step.id, step.title)
-    const outcome = await install.submit(step.id, file.steps[step.id] ?? {}, {
+    const kept = (await install.answers()).get(step.id)?.values
+    const outcome = await install.submit(step.id, file.steps[step.id] ?? kept ?? {}, {
       continueAnyway: file.continueAnyway,
       actor: 'answers file',
       watch: events.watch

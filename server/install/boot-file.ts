@@ -51,6 +51,13 @@ export interface BootFile {
   readonly change: (next: (state: BootState) => BootState) => Promise<void>
 }
 
+/** False: there is no install here, and no trace of one. Changes nothing. @throws AppError locked as openBootFile */
+export async function hasInstall(stateDir: string): Promise<boolean> {
+  if ((await readPrivateFile(join(stateDir, 'boot.json'))) !== null) return true
+  await refuseTraces(stateDir)
+  return false
+}
+
 /** Reads, or begins, the install of a state folder. @throws AppError locked when an install's traces are there without it */
 export async function openBootFile(stateDir: string): Promise<BootFile> {
   const path = join(stateDir, 'boot.json')
@@ -69,13 +76,17 @@ export async function openBootFile(stateDir: string): Promise<BootFile> {
   }
 }
 
-async function begin(stateDir: string): Promise<BootState> {
+async function refuseTraces(stateDir: string): Promise<void> {
   const traces = (await readdir(stateDir).catch(() => [])).filter((name) => name === 'credentials' || name === 'run')
   if (traces.length > 0) {
     throw new AppError('locked', `${stateDir} holds an install (${traces.join(', ')}) but its boot file is missing.`, {
       cure: 'Restore boot.json from a backup, or choose another --state folder.'
     })
   }
+}
+
+async function begin(stateDir: string): Promise<BootState> {
+  await refuseTraces(stateDir)
   return {
     version: 1,
     install: randomUUID(),

@@ -17,8 +17,10 @@ import type { DeployTarget } from '../deploy/target.ts'
 import { databaseConnectionFrom } from '../steps/database/answers.ts'
 import type { DefinedStep, Submission } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
+import type { RawAnswers } from './answers-file.ts'
 import { applyContext } from './apply-step.ts'
 import { openBootFile, type StoredAnswers } from './boot-file.ts'
+import { type Plan, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper } from './secrets.ts'
 import { bootStore, type InstallStore, moveIn, mysqlStore } from './store.ts'
@@ -51,6 +53,10 @@ export interface Install {
   readonly check: (step: StepId, raw: Readonly<Record<string, unknown>>, watch?: Watcher) => Promise<CheckOutcome>
   /** @throws AppError locked, out-of-order, conflict */
   readonly submit: (step: StepId, raw: Readonly<Record<string, unknown>>, options: SubmitOptions) => Promise<Outcome>
+  /** What submitting these answers would do; changes nothing. @throws AppError invalid-input */
+  readonly plan: (wanted: RawAnswers) => Promise<Plan>
+  /** Opens a finished setup again: for whoever may write the state folder, as `keyscaler unlock` is. */
+  readonly reopen: () => Promise<void>
   /** Finishes what a kill interrupted; null when nothing was. */
   readonly resume: (watch?: Watcher) => Promise<{ step: StepId; error?: AppError } | null>
   /** What a resumed step has to show once; given to the first who asks. */
@@ -211,6 +217,17 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       const findings = await parsed.submission.check(await surroundings(id), watch)
       return { fields: fieldMessages(findings), findings }
     },
+    plan: async (wanted) => {
+      const [current, ledger] = await Promise.all([answers(), store.ledger()])
+      // An install in which nothing was ever answered is none yet: its id says nothing.
+      const id = current.size === 0 && ledger.length === 0 ? null : install
+      const { openSecret } = ground
+      return planAnswers(
+        { install: id, steps, answers: current, ledger, finished: ground.finished(), openSecret },
+        wanted
+      )
+    },
+    reopen: () => boot.change((state) => ({ ...state, finishedAt: null })),
     submit: (step, raw, submitOptions) => inTurn(() => submitStep(ground, step, raw, submitOptions)),
     resume: (watch = {}) =>
       inTurn(async () => {

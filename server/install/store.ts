@@ -26,9 +26,18 @@ export interface InstallStore {
   readonly save: (step: StepId, expected: number, next: NewAnswers) => Promise<number>
   /** @param at when nothing but a secret changed: the time of the revision before, so that no later step goes stale */
   readonly markApplied: (step: StepId, revision: number, at?: string) => Promise<void>
+  /** Every effect of this install, in the order in which they were first intended. */
+  readonly ledger: () => Promise<readonly LedgerRow[]>
   readonly intend: (step: StepId, kind: EffectKind, name: string) => Promise<void>
   readonly done: (kind: EffectKind, name: string) => Promise<void>
   readonly finish: () => Promise<void>
+}
+
+export interface LedgerRow {
+  readonly step: string
+  readonly kind: string
+  readonly name: string
+  readonly state: 'intent' | 'done' | 'undone'
 }
 
 /** Before the database. Only one process has the state folder, so the file is the truth. */
@@ -56,6 +65,7 @@ export function bootStore(boot: BootFile): InstallStore {
         if (row === undefined) return state
         return { ...state, answers: { ...state.answers, [step]: { ...row, appliedAt: at } } }
       }),
+    ledger: async () => boot.state().ledger.map(({ step, kind, name, state }) => ({ step, kind, name, state })),
     intend: (step, kind, name) =>
       boot.change((state) => ({
         ...state,
@@ -107,6 +117,13 @@ export function mysqlStore(pool: Pool, boot: BootFile): InstallStore {
         step,
         revision
       ])
+    },
+    ledger: async () => {
+      const [rows] = await pool.query<RowDataPacket[]>(
+        'SELECT step, kind, name, state FROM ledger WHERE install_id = ? ORDER BY id',
+        [install]
+      )
+      return rows.map(({ step, kind, name, state }) => ({ step, kind, name, state }))
     },
     intend: async (step, kind, name) => {
       await pool.query(

@@ -114,12 +114,12 @@ export async function submitStep(
   const warned = findings.some((finding) => finding.verdict === 'warn')
   if (failed || (warned && !options.continueAnyway)) return { ok: false, fields: fieldMessages(findings), findings }
 
-  const typedSecret = Object.keys(step.fields).some((name) => step.fields[name]?.secret && !isEmpty(raw[name]))
+  const changed = await differenceOf(ground, step, submission, stored)
   // The last step has no answers: doing it again is what locks setup again after an unlock.
   const isLast = id === ground.steps.at(-1)?.id
   const isDone = progressOf(ground.steps, answers).some((row) => row.id === id && row.state === 'done')
-  const sameValues = isDone && !isLast && isDeepStrictEqual(stored?.values, { ...submission.values })
-  if (sameValues && !typedSecret) return { ok: true, next: nextOf(ground, id), findings, result: {} }
+  const sameValues = isDone && !isLast && changed.values.length === 0
+  if (sameValues && !changed.secret) return { ok: true, next: nextOf(ground, id), findings, result: {} }
   // A new password for the same thing: what was built on it stands.
   const appliedAt = sameValues ? (stored?.appliedAt ?? undefined) : undefined
   try {
@@ -128,6 +128,31 @@ export async function submitStep(
     return { ok: true, next: nextOf(ground, id), findings, result }
   } catch (thrown) {
     return { ok: false, fields: {}, ...failedApply(step, findings, thrown) }
+  }
+}
+
+export interface Difference {
+  /** Fields whose value is another one than the stored one, or is no longer there. */
+  readonly values: readonly string[]
+  /** A typed secret is not the kept one. */
+  readonly secret: boolean
+}
+
+/** What answers would change; everything, where nothing is stored. */
+export async function differenceOf(
+  ground: Pick<SubmitGround, 'openSecret'>,
+  step: DefinedStep,
+  { values, hasKeptSecrets }: Submission,
+  stored: StoredAnswers | undefined
+): Promise<Difference> {
+  if (stored === undefined) return { values: Object.keys(values), secret: false }
+  const names = new Set([...Object.keys(values), ...Object.keys(stored.values)])
+  const kept = Object.keys(stored.secrets).map(
+    (field) => [field, () => ground.openSecret(step.id, field, stored)] as const
+  )
+  return {
+    values: [...names].filter((name) => !isDeepStrictEqual(values[name], stored.values[name])),
+    secret: !(await hasKeptSecrets(Object.fromEntries(kept)))
   }
 }
 

@@ -28,6 +28,15 @@ export interface ApplyContext {
   readonly kms: () => Promise<KmsClient>
 }
 
+/** One effect that a step's answers ask for, as the ledger names it. */
+export interface Effect {
+  readonly kind: EffectKind
+  /** A database user is named without its host part, which only the server knows. */
+  readonly name: string
+  /** The answers that it is made of; absent: all of the step's. */
+  readonly of?: readonly string[]
+}
+
 export type EffectKind =
   | 'schema'
   | 'database-user'

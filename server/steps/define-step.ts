@@ -3,9 +3,10 @@
  * raw input into a Submission that knows how to check and apply itself.
  */
 import { z } from 'zod'
+import { sameText } from '../../lib/service/same-text.ts'
 import { type CheckSurroundings, type CheckWatcher, type Finding, runChecks } from '../checks/check.ts'
-import type { ApplyContext } from './apply-context.ts'
-import type { ApplyResult, FieldView, Step, StepId } from './step.ts'
+import type { ApplyContext, Effect } from './apply-context.ts'
+import type { ApplyResult, EarlierAnswers, FieldView, Step, StepId } from './step.ts'
 
 export type FieldValue = string | number | boolean | readonly string[]
 
@@ -17,6 +18,9 @@ export interface Submission {
   readonly keepSecrets: () => Promise<Readonly<Record<string, string>>>
   readonly check: (around: CheckSurroundings, watch?: CheckWatcher) => Promise<Finding[]>
   readonly apply: (context: ApplyContext) => Promise<ApplyResult>
+  /** Whether every typed secret is the kept one; `kept` opens what is kept of a field. */
+  readonly hasKeptSecrets: (kept: Readonly<Record<string, () => Promise<string>>>) => Promise<boolean>
+  readonly effects: (earlier: EarlierAnswers) => readonly Effect[]
   readonly plan: readonly string[]
 }
 
@@ -91,8 +95,28 @@ function submissionOf<Id extends StepId, Answers extends object>(
     keepSecrets: () => (step.keep === undefined ? Promise.resolve(secretsOf(answers, views)) : step.keep(answers)),
     check: (around, watch) => runChecks(step.checks, answers, around, watch),
     apply: (context) => (step.apply === undefined ? Promise.resolve({}) : step.apply(answers, context)),
+    hasKeptSecrets: (kept) => hasKeptSecrets(step, secretsOf(answers, views), answers, kept),
+    effects: (earlier) => step.effects?.(answers, earlier) ?? [],
     plan: step.plan(answers)
   }
+}
+
+async function hasKeptSecrets<Id extends StepId, Answers>(
+  step: Step<Id, Answers>,
+  typed: Readonly<Record<string, string>>,
+  answers: Answers,
+  kept: Readonly<Record<string, () => Promise<string>>>
+): Promise<boolean> {
+  if (Object.keys(typed).length === 0) return true
+  if (step.isKept !== undefined) {
+    const opened = await Promise.all(Object.entries(kept).map(async ([field, open]) => [field, await open()] as const))
+    return step.isKept(answers, Object.fromEntries(opened))
+  }
+  for (const [field, secret] of Object.entries(typed)) {
+    const open = kept[field]
+    if (open === undefined || !sameText(await open(), secret)) return false
+  }
+  return true
 }
 
 /** Leaves out fields that are not asked for (onlyWhen), and empty optional ones, so that schemas stay simple. */

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod'
 import type { Check } from '../checks/check.ts'
-import type { ApplyContext } from './apply-context.ts'
+import type { ApplyContext, Effect } from './apply-context.ts'
 
 export const stepIds = [
   'welcome',
@@ -62,11 +62,18 @@ export interface Step<Id extends StepId = StepId, Answers = unknown> {
   readonly secretsBoundTo?: readonly KeysOfUnion<Answers>[]
   /** What may be stored of a secret instead of itself (the account's password becomes its argon2id hash). */
   readonly keep?: (answers: Answers) => Promise<Readonly<Record<string, string>>>
+  /** Whether a typed secret is the one of which `keep` kept something else; absent: what is kept is the secret itself. */
+  readonly isKept?: (answers: Answers, kept: Readonly<Record<string, string>>) => Promise<boolean>
+  /** Every effect that `apply` writes into the ledger for these answers; absent: none. */
+  readonly effects?: (answers: Answers, earlier: EarlierAnswers) => readonly Effect[]
   /** "What Next will do", from answers so far; one line an effect. */
   readonly plan: (answers: Partial<Answers>) => readonly string[]
   /** Idempotent; each effect goes through context.effect, which writes the ledger. Absent: Next only saves. */
   readonly apply?: (answers: Answers, context: ApplyContext) => Promise<ApplyResult>
 }
+
+/** Answers of the steps before, without secrets, by step id. */
+export type EarlierAnswers = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
 
 export interface ApplyResult {
   /** Shown once, on the page that follows (participant id and secret); never stored as it is. */

@@ -3,7 +3,7 @@
  * 5.1.1.2: no composition rules, but a list of what everybody tries first); the list is offline and short, so patterns
  * stand for the many variants of one word.
  */
-import { hash } from '@node-rs/argon2'
+import { hash, verify } from '@node-rs/argon2'
 import { commonWords } from './common-words.ts'
 
 /** @param email empty: not known. @returns the sentence for the field, or null when the password may be used */
@@ -26,6 +26,14 @@ export async function keptPassword({ password }: { readonly password: string }):
   // Algorithm 2 = argon2id (the package's const enum cannot be used without its type checker).
   const options = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 }
   return { password: await hash(password, options) }
+}
+
+/** Whether it is the password that `keptPassword` kept. */
+export async function isKeptPassword(
+  { password }: { readonly password: string },
+  kept: Readonly<Record<string, string>>
+): Promise<boolean> {
+  return kept.password !== undefined && (await verify(kept.password, password))
 }
 
 /** "abcabcabcabc" */

@@ -3,7 +3,7 @@ import { defineStep } from '../define-step.ts'
 import { type AccountAnswers, accountAnswers } from './answers.ts'
 import { applyAccount } from './apply.ts'
 import { accountFree } from './checks.ts'
-import { keptPassword } from './password.ts'
+import { isKeptPassword, keptPassword } from './password.ts'
 
 export const accountStep = defineStep<'account', AccountAnswers>({
   id: 'account',
@@ -31,6 +31,13 @@ export const accountStep = defineStep<'account', AccountAnswers>({
   checks: [accountFree],
   makesStale: ['license', 'dae', 'cp'],
   keep: keptPassword,
+  isKept: isKeptPassword,
+  effects: ({ tenant, email }) => [
+    { kind: 'tenant', name: tenant, of: ['tenant'] },
+    { kind: 'key', name: `tenant/${tenant}`, of: ['tenant'] },
+    { kind: 'administrator', name: email },
+    { kind: 'credential', name: `participant/${tenant}`, of: ['tenant'] }
+  ],
   apply: applyAccount,
   plan: ({ tenant, email }) => [
     `Creates account ${tenant ?? ''} with a key of its own in the key store`.replace('  ', ' '),

@@ -24,6 +24,10 @@ export const cpStep = defineStep<'cp', CpAnswers>({
   },
   checks: cpChecks,
   makesStale: ['complete'],
+  effects: () => [
+    { kind: 'certificate', name: 'cp', of: ['cpHost'] },
+    { kind: 'service', name: 'cp' }
+  ],
   plan: () => [
     'Issue the certificates of the Control Panel from the internal CA',
     'Deploy the Control Panel and prove that the first administrator can log in'

@@ -68,6 +68,11 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
   },
   checks: daeChecks,
   makesStale: ['cp', 'complete'],
+  effects: (_answers, { account }) => [
+    { kind: 'certificate-authority', name: `tenant/${account?.tenant}` },
+    { kind: 'certificate', name: 'dae', of: ['daeHost'] },
+    { kind: 'service', name: 'dae' }
+  ],
   plan: (answers) => [
     `Create (or adopt) the tenant's device CA, ${answers.caKey ?? 'EC-P256'}, key in the token`,
     'Issue the certificates of the DAE from the internal CA',

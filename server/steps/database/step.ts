@@ -1,4 +1,6 @@
 /** Step 2: the MySQL that keeps everything from now on. */
+import { serviceUserName } from '../../../lib/database/service-user.ts'
+import { serviceNames } from '../../../services/catalog.ts'
 import { tickedWords } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
 import { type DatabaseAnswers, databaseAnswers } from './answers.ts'
@@ -44,6 +46,11 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
   // TLS and its CA decide who could read it on the way.
   secretsBoundTo: ['dbHost', 'dbPort', 'dbUser', 'dbTls', 'dbCa'],
   apply: applyDatabase,
+  effects: ({ dbName }) => [
+    { kind: 'schema', name: dbName, of: ['dbName'] },
+    { kind: 'migration', name: dbName, of: ['dbName'] },
+    ...serviceNames.map((service) => ({ kind: 'database-user' as const, name: serviceUserName(dbName, service) }))
+  ],
   plan: ({ dbName, dbHost, dbPort }) => [
     dbName === undefined || dbHost === undefined
       ? 'Creates the database where it does not exist, and its tables'

@@ -69,6 +69,7 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
   // Protocol, mechanism and CA decide who could read it on the way.
   secretsBoundTo: ['brokers', 'username', 'security', 'mechanism', 'ca'],
   apply: applyKafka,
+  effects: ({ topicPrefix }) => Object.values(topicsOf(topicPrefix)).map((name) => ({ kind: 'topic', name })),
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {
     const { deviceTopic, probeTopic } = topicsOf(topicPrefix)
     const parts = partitions === 1 ? '1 partition' : `${partitions} partitions`

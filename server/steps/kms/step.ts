@@ -138,6 +138,8 @@ const fields: Readonly<Record<KeysOfUnion<KmsAnswers>, FieldView>> = {
   ...certificateViews
 }
 
+const whereKeysAre = ['keyStore', 'partition', 'nssFolder', 'library', 'confPath'] as const
+
 export const kmsStep = defineStep<'kms', KmsAnswers>({
   id: 'kms',
   title: 'KMS Deployment',
@@ -149,6 +151,13 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   // The kept broker password is sealed under this key store's master key; the rest speaks to the KMS.
   makesStale: ['account', 'kafka', 'dae', 'mqs', 'cp', 'complete'],
   secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'serial', 'nssFolder'],
+  effects: () => [
+    { kind: 'key', name: 'master', of: whereKeysAre },
+    { kind: 'certificate-authority', name: 'service-ca', of: whereKeysAre },
+    { kind: 'certificate', name: 'kms' },
+    { kind: 'certificate', name: 'wizard', of: whereKeysAre },
+    { kind: 'service', name: 'kms' }
+  ],
   plan: kmsPlan,
   apply: applyKms
 })

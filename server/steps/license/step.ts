@@ -1,4 +1,5 @@
 /** Step 6: the licence, a signed statement of who may manage how many devices until when. */
+import { decodeJwt } from 'jose'
 import { z } from 'zod'
 import { text } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
@@ -13,6 +14,14 @@ const answers = z.strictObject({
 })
 
 export type LicenseAnswers = z.infer<typeof answers>
+
+function idOf(license: string): string {
+  try {
+    return decodeJwt(license).jti ?? ''
+  } catch {
+    return ''
+  }
+}
 
 export const licenseStep = defineStep<'license', LicenseAnswers>({
   id: 'license',
@@ -29,5 +38,7 @@ export const licenseStep = defineStep<'license', LicenseAnswers>({
   checks: [licenseLadder],
   makesStale: [],
   apply: applyLicense,
+  // Which one it is can be read without trusting it: the check has verified it before anything is made.
+  effects: ({ license }) => [{ kind: 'license', name: idOf(license) }],
   plan: () => ['Stores the license']
 })

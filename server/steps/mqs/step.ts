@@ -24,6 +24,10 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
   },
   checks: mqsChecks,
   makesStale: ['cp', 'complete'],
+  effects: () => [
+    { kind: 'certificate', name: 'mqs', of: ['mqsHost'] },
+    { kind: 'service', name: 'mqs' }
+  ],
   plan: () => [
     'Issue the certificates of the MQS from the internal CA',
     'Deploy the MQS and wait until a probe event has travelled from the outbox to Kafka'
