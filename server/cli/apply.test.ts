@@ -77,7 +77,7 @@ function badDays(): void {
   test('of two at once one works; the other ends with 7 and names it', async () => {
     apply = world.apply(answers)
     const result = apply.said(/^\{/)
-    await apply.said(/KMS Deployment/)
+    await apply.said(/Memcached Configuration/)
     const second = await world.apply(answers).ended
     assert.equal(second.code, 7, second.stderr)
     assert.match(second.stderr, new RegExp(`Another keyscaler \\(pid ${apply.pid}, since 20.*works in `))

@@ -107,7 +107,8 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     }
     changed = first
   } catch (thrown) {
-    await wizard.close(true)
+    // With --exit, services that stand keep standing: a refused plan is no reason to stop an install.
+    await wizard.close(!flags.exit)
     throw thrown
   }
   const services = Object.fromEntries((await install.target.status()).map(({ name, address }) => [name, address]))

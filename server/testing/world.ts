@@ -31,6 +31,7 @@ export interface InstallWorld {
   readonly apply: (answersFile: string, ...flags: readonly string[]) => Keyscaler
   /** `keyscaler config validate`, counted at this install's state folder. */
   readonly validate: (answersFile: string, ...flags: readonly string[]) => Keyscaler
+  readonly plan: (answersFile: string, ...flags: readonly string[]) => Keyscaler
   /** At the same port each time; says what it does (log level info). */
   readonly serve: () => Keyscaler
   readonly url: string
@@ -125,6 +126,7 @@ export async function openInstallWorld(): Promise<InstallWorld> {
     },
     apply: (file, ...flags) => start('apply', file, ...flags),
     validate: (file, ...flags) => start('config', 'validate', file, ...flags),
+    plan: (file, ...flags) => start('plan', file, ...flags),
     serve: () => start('serve', '--port', String(wizardPort), '--log-level', 'info'),
     url: `http://127.0.0.1:${wizardPort}`,
     query: async (sql) => {
