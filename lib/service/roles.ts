@@ -7,10 +7,21 @@ import { serviceRoleOf } from '../x509/service-role.ts'
 export const roles = ['wizard', 'kms', 'dae', 'mqs', 'cp'] as const
 export type Role = (typeof roles)[number]
 
+/** Read once a connection: parsing the certificate for each request costs more than a signature. */
+const rolesOfSockets = new WeakMap<TLSSocket, Role | null>()
+
 /** Null when the caller showed no certificate of the internal CA. */
 export function roleOf(request: FastifyRequest): Role | null {
   const { socket } = request.raw
   if (!(socket instanceof TLSSocket) || !socket.authorized) return null
+  const known = rolesOfSockets.get(socket)
+  if (known !== undefined) return known
+  const role = roleIn(socket)
+  rolesOfSockets.set(socket, role)
+  return role
+}
+
+function roleIn(socket: TLSSocket): Role | null {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return null
   const role = serviceRoleOf(certificate)
