@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-/** The command: `keyscaler serve | apply | config | code | unlock | license`. Data on stdout, messages on stderr. */
+/** The command: `keyscaler serve | apply | config | hsm | code | unlock | license`. Data on stdout, messages on stderr. */
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { registerApply } from './cli/apply.ts'
 import { registerConfig } from './cli/config.ts'
+import { registerHsm } from './cli/hsm.ts'
 import { registerLicense } from './cli/license.ts'
 import { registerPlan } from './cli/plan.ts'
 import { registerServe } from './cli/serve.ts'
@@ -24,5 +25,6 @@ registerApply(program, defaultState)
 registerPlan(program, defaultState)
 registerConfig(program, defaultState)
 registerUnlock(program, defaultState)
+registerHsm(program, defaultState)
 registerLicense(program, defaultState)
 await program.parseAsync()

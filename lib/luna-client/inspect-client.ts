@@ -28,6 +28,11 @@ export async function inspectClient(client: HsmClient, uid?: number): Promise<Cl
   return { client, ...conf, certificates, vtl, hsmUser }
 }
 
+/** What the Chrystoki.conf in a folder says; null where it cannot be read. */
+export async function readLunaConfiguration(folder: string | null): Promise<ClientConfiguration | null> {
+  return (await readConfiguration(folder)).configuration
+}
+
 async function readConfiguration(folder: string | null) {
   // Without the variable the library looks in /etc.
   const path = join(folder ?? '/etc', 'Chrystoki.conf')

@@ -1,0 +1,35 @@
+import type { Command } from 'commander'
+import { AppError, messageOf } from '../../../lib/errors/app-error.ts'
+import { ending, printable, say } from '../console.ts'
+import { clientTitle } from './client-text.ts'
+import { slotListText } from './lunacm-text.ts'
+import { type ClientFlags, clientsMeant, configOf, listPartitions, withClient, withOutput } from './which-partition.ts'
+
+export function registerList(hsm: Command, defaultState: string): void {
+  withOutput(
+    withClient(
+      hsm.command('list').description('Prints the partitions of every HSM client, as `slot list` in lunacm. No login.'),
+      defaultState
+    )
+  ).action((flags: ClientFlags & { readonly output: string }) => ending(() => list(flags)))
+}
+
+async function list(flags: ClientFlags & { readonly output: string }): Promise<void> {
+  const clients = []
+  for (const client of await clientsMeant(flags)) {
+    const { kind, module, confPath } = client
+    try {
+      const { slots } = await listPartitions(configOf(client))
+      clients.push({ kind, library: module, confPath, problem: null, partitions: slots })
+      if (flags.output === 'json') continue
+      say(clientTitle(client))
+      process.stdout.write(`${printable(slotListText(slots))}\n`)
+    } catch (thrown) {
+      clients.push({ kind, library: module, confPath, problem: messageOf(thrown), partitions: [] })
+      say(messageOf(thrown))
+      if (thrown instanceof AppError && thrown.cure !== undefined) say(`  ${thrown.cure}`)
+    }
+  }
+  if (flags.output === 'json') process.stdout.write(`${JSON.stringify({ clients }, null, 2)}\n`)
+  if (clients.every(({ problem }) => problem !== null)) process.exitCode = 4
+}

@@ -1,0 +1,82 @@
+/**
+ * Partitions as lunacm prints them, so that an administrator with the guide in hand sees what is shown there (DPoD,
+ * items 5, 9, 14 and 15), and so that what we print can be pasted where lunacm's text can. What a program without a login
+ * cannot see is said to be so; nothing is made up.
+ */
+import type { SlotFacts, TokenFlags } from '../../../lib/keystore/token-facts.ts'
+
+const indent = ' '.repeat(8)
+
+/** `slot list`. */
+export function slotListText(slots: readonly SlotFacts[]): string {
+  if (slots.length === 0) return `${indent}No partitions are listed.\n`
+  return slots
+    .map(({ slot, label, serial, model, firmware }) =>
+      rows(24, [
+        ['Slot Id', String(slot)],
+        ['Label', label],
+        ['Serial Number', serial],
+        ['Model', model],
+        ['Firmware Version', firmware]
+      ])
+    )
+    .join('\n')
+}
+
+const flagNames: Readonly<Record<keyof TokenFlags, string>> = {
+  hasRandom: 'RNG',
+  writeProtected: 'WRITE_PROTECTED',
+  loginRequired: 'LOGIN_REQUIRED',
+  userPinInitialized: 'USER_PIN_INITIALIZED',
+  protectedAuthenticationPath: 'PROTECTED_AUTHENTICATION_PATH',
+  tokenInitialized: 'TOKEN_INITIALIZED',
+  userPinCountLow: 'USER_PIN_COUNT_LOW',
+  userPinFinalTry: 'USER_PIN_FINAL_TRY',
+  userPinLocked: 'USER_PIN_LOCKED',
+  userPinToBeChanged: 'USER_PIN_TO_BE_CHANGED'
+}
+
+/** `partition showinfo`. @param fips null: not known without a login */
+export function showInfoText(token: SlotFacts, fips: boolean | null): string {
+  const { total, free } = token.memory
+  const size = (bytes: number | null) => (bytes === null ? 'not told by the token' : String(bytes))
+  const used = total === null || free === null ? null : total - free
+  return [
+    rows(32, [
+      ['Partition Label', token.label],
+      ['Partition Manufacturer', token.manufacturer],
+      ['Partition Model', token.model],
+      ['Partition Serial Number', token.serial]
+    ]),
+    `${indent}Token Flags ->\n`,
+    ...flagsOf(token.flags).map((name) => `${indent.repeat(3)}CKF_${name}\n`),
+    rows(32, [
+      ['Slot Id', String(token.slot)],
+      ['Firmware Version', token.firmware]
+    ]),
+    `\n${indent}Partition Storage:\n`,
+    `${indent.repeat(2)}Total Storage Space:  ${size(total)}\n`,
+    `${indent.repeat(2)}Used Storage Space:   ${size(used)}\n`,
+    `${indent.repeat(2)}Free Storage Space:   ${size(free)}\n`,
+    `${indent.repeat(2)}Object Count:         not visible without a login\n`,
+    `\n${indent}${fipsLine(fips)}\n`
+  ].join('')
+}
+
+/** Names of the flags that are set, without CKF_, in the order of their bits. */
+export function flagsOf(flags: TokenFlags): readonly string[] {
+  const known = Object.keys(flagNames) as (keyof TokenFlags)[]
+  return known.filter((name) => flags[name]).map((name) => flagNames[name])
+}
+
+function fipsLine(fips: boolean | null): string {
+  if (fips === null) return 'FIPS mode: not visible without a login; `keyscaler hsm check` finds it out.'
+  return `*** The partition is ${fips ? '' : 'NOT '}in FIPS 140-2 approved operation mode. ***`
+}
+
+function rows(width: number, values: readonly (readonly [string, string])[]): string {
+  return values
+    .map(([name, value]) => `${indent}${`${name} ->`.padEnd(width)}${value}`.trimEnd())
+    .join('\n')
+    .concat('\n')
+}

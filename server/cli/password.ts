@@ -1,0 +1,89 @@
+/** A password for a command: from a file, from a terminal without echo, or from a pipe. Never from argv or environment. */
+import { readPrivateFile } from '../../lib/config/private-file.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
+
+const mostBytes = 4096
+
+export interface PasswordSource {
+  /** Of --password-file; only its owner may read it. */
+  readonly file?: string | undefined
+  /** How it was called, for messages: "--password-file" by default. */
+  readonly option?: string | undefined
+}
+
+/**
+ * One line: what stands before the first line end.
+ * @param question shown on the terminal, e.g. "Crypto Officer password of HSMoDnFIPS"
+ * @throws AppError invalid-input when none is given, forbidden for a file that others may read
+ */
+export async function readPassword(question: string, source: PasswordSource = {}): Promise<string> {
+  const { file, option = '--password-file' } = source
+  const typed = file === undefined ? await fromInput(question) : await fromFile(file)
+  const password = typed.split(/\r?\n/, 1)[0] ?? ''
+  if (password !== '') return password
+  throw new AppError('invalid-input', `No password was given (${question}).`, {
+    cure: `Type it when asked, give ${option} <file>, or pipe it in.`
+  })
+}
+
+async function fromFile(file: string): Promise<string> {
+  const text = await readPrivateFile(file)
+  if (text === null) throw new AppError('invalid-input', `There is no ${file}.`)
+  return text
+}
+
+async function fromInput(question: string): Promise<string> {
+  return process.stdin.isTTY ? await fromTerminal(question) : await readPiped('The password', mostBytes)
+}
+
+/** All of stdin. @throws AppError invalid-input past `most` bytes */
+export async function readPiped(what: string, most: number): Promise<string> {
+  const pieces: Buffer[] = []
+  let length = 0
+  for await (const piece of process.stdin) {
+    pieces.push(Buffer.from(piece))
+    length += piece.length
+    if (length > most) throw new AppError('invalid-input', `${what} is longer than ${most} bytes.`)
+  }
+  return Buffer.concat(pieces).toString('utf8')
+}
+
+/** Raw mode, so that nothing is echoed; Ctrl-C ends the command as a shell has it. */
+function fromTerminal(question: string): Promise<string> {
+  const { stdin } = process
+  process.stderr.write(`${question}: `)
+  stdin.setRawMode(true)
+  stdin.setEncoding('utf8')
+  let typed = ''
+  return new Promise((resolve) => {
+    const end = (answer: string | null): void => {
+      stdin.off('data', read)
+      stdin.setRawMode(false)
+      stdin.pause()
+      process.stderr.write('\n')
+      if (answer === null) process.exit(130)
+      resolve(answer)
+    }
+    const read = (text: string): void => {
+      for (const key of text) {
+        if (ends.includes(key)) {
+          end(key === '\x03' ? null : typed)
+          return
+        }
+        typed = edited(typed, key)
+      }
+    }
+    stdin.on('data', read)
+    stdin.resume()
+  })
+}
+
+/** Enter, Ctrl-D and Ctrl-C. */
+const ends = ['\r', '\n', '\x04', '\x03']
+
+/** Backspace takes a character away, Ctrl-U all; other control keys do nothing. */
+function edited(typed: string, key: string): string {
+  if (key === '\x7f' || key === '\b') return [...typed].slice(0, -1).join('')
+  if (key === '\x15') return ''
+  return key >= ' ' && Buffer.byteLength(typed) < mostBytes ? typed + key : typed
+}
