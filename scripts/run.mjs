@@ -1,5 +1,5 @@
-// The one entry of `npm start`, `npm test`, `npm run demo` and `npm run keyscaler`: makes sure of what the command
-// needs, then becomes it. Plain JavaScript with nothing installed, so that any Node >= 20 can run it.
+// The one entry of `npm start`, `npm test` and `npm run demo|bench|keyscaler`: makes sure of what the command needs, then
+// becomes it. Plain JavaScript with nothing installed, so that any Node >= 20 can run it.
 import { join } from 'node:path'
 import { becomeProgram } from './prepare/become.mjs'
 import { prepare } from './prepare/prepare.mjs'
@@ -8,6 +8,7 @@ const root = join(import.meta.dirname, '..')
 const programs = {
   start: ['sandbox/main.ts', 'start'],
   demo: ['sandbox/demo.ts'],
+  bench: ['bench/main.ts'],
   keyscaler: ['server/cli.ts'],
   test: ['scripts/test.ts']
 }

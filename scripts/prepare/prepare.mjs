@@ -9,20 +9,20 @@ import { say } from './report.mjs'
 /**
  * Makes sure of everything a command needs; says nothing when nothing is missing.
  * @param {string} root the checkout
- * @param {string} command start, demo, test or keyscaler
+ * @param {string} command start, demo, bench, test or keyscaler
  * @returns {Promise<string | null>} the Node to run it with; null when something is missing, which has been said
  */
 export async function prepare(root, command) {
   const sandbox = command !== 'keyscaler'
-  const mock = process.env.KEYSCALER_SANDBOX_KAFKA === 'mock'
+  const kafka = sandbox && command !== 'bench' && process.env.KEYSCALER_SANDBOX_KAFKA !== 'mock'
   const build = !modulesAreHere(root)
-  const missing = installable(missingPackages({ sandbox, test: command === 'test', kafka: sandbox && !mock, build }))
+  const missing = installable(missingPackages({ sandbox, test: command === 'test', kafka, build }))
   if (missing === null) return null
   try {
     const [node] = await Promise.all([findNode(root) ?? provideNode(root), providePackages(missing)])
     const work = []
     if (build) work.push(provideModules(root, node))
-    if (sandbox && !mock && !kafkaJarsAreHere(root)) work.push(provideKafkaJars(root))
+    if (kafka && !kafkaJarsAreHere(root)) work.push(provideKafkaJars(root))
     if (sandbox) compileLuna(root)
     await Promise.all(work)
     return node

@@ -1,0 +1,119 @@
+/** P2 and P3: signing through the real KMS over REST, with mutual TLS and durable audit, against C on the same token. */
+import { fork } from 'node:child_process'
+import { randomBytes, verify } from 'node:crypto'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../sandbox/ports.ts'
+import { signedBytes } from '../services/kms/signing.ts'
+import { type Benchmark, type Case, harmonic, type Measured } from './benchmark.ts'
+import { type BenchKey, type BenchKms, startKms } from './kms.ts'
+import { load } from './load.ts'
+import { rawLoop } from './raw-loop.ts'
+
+const message = randomBytes(100)
+const body = { message: message.toString('base64') }
+const pathOf = ({ keyId }: BenchKey) => `/v1/signing-keys/${keyId}/signatures`
+const rateOf = (rates: Readonly<Record<string, number>>, name: string) => rates[name] ?? Number.NaN
+
+const slowTokenMs = 5
+const slowTokenSessions = 30
+
+export const slowTokenBenchmark: Benchmark = {
+  title: `KMS over REST / C x${slowTokenSessions}, on a token with ${slowTokenMs} ms latency`,
+  open: async () => {
+    const kms = await startKms(slowTokenSessions)
+    const key = await kms.newSigningKey('EC-P256')
+    await kms.token.delaySigning(slowTokenMs)
+    const threads = slowTokenSessions
+    return {
+      cases: [
+        {
+          name: `EC-P256, ${slowTokenMs} ms, ${slowTokenSessions} sessions`,
+          runs: {
+            C: (ms) => rawLoop({ token: kms.token, keyId: key.keyId, algorithm: 'EC-P256', threads }, ms),
+            KMS: (ms) => signOverRest(kms, key, 3 * slowTokenSessions, ms)
+          },
+          ratios: [
+            { name: 'KMS / C', floor: 0.9, aim: 0.97, of: (rates) => rateOf(rates, 'KMS') / rateOf(rates, 'C') }
+          ],
+          ours: 'KMS',
+          limits: [{ time: 'event-loop lag p99', most: 10 }]
+        }
+      ],
+      end: kms.end
+    }
+  }
+}
+
+export const fastTokenBenchmark: Benchmark = {
+  title: 'KMS over REST / C, on a fast token',
+  open: async () => {
+    const kms = await startKms(availableParallelism())
+    const hello = await startHello(kms)
+    const cases: Case[] = []
+    for (const { algorithm, threads, floor, connections } of [
+      { algorithm: 'EC-P256', threads: 1, floor: 0.6, connections: 64 },
+      { algorithm: 'RSA-3072', threads: 2, floor: 0.7, connections: 8 }
+    ] as const) {
+      const key = await kms.newSigningKey(algorithm)
+      const bound = (rates: Readonly<Record<string, number>>) => harmonic(rateOf(rates, 'C'), rateOf(rates, 'hello'))
+      cases.push({
+        name: `${algorithm}, C on ${threads === 1 ? 'one core' : 'two cores'}, ${connections} connections`,
+        runs: {
+          C: (ms) => rawLoop({ token: kms.token, keyId: key.keyId, algorithm, threads }, ms),
+          KMS: (ms) => signOverRest(kms, key, connections, ms),
+          hello: (ms) => load({ port: hello.port, path: pathOf(key), body, identity: kms.caller, connections, ms })
+        },
+        ratios: [
+          { name: 'KMS / C', floor, aim: null, of: (rates) => rateOf(rates, 'KMS') / rateOf(rates, 'C') },
+          { name: 'KMS / harmonic(C, hello)', floor: 0.5, aim: 0.8, of: (rates) => rateOf(rates, 'KMS') / bound(rates) }
+        ],
+        ours: 'KMS',
+        limits: [
+          { time: 'p99', most: 25 },
+          { time: 'event-loop lag p99', most: 10 }
+        ]
+      })
+    }
+    return {
+      cases,
+      end: async () => {
+        await hello.end()
+        await kms.end()
+      }
+    }
+  }
+}
+
+async function signOverRest(kms: BenchKms, key: BenchKey, connections: number, ms: number): Promise<Measured> {
+  const order = { port: kms.port, path: pathOf(key), body, identity: kms.caller, connections, ms }
+  let before = kms.spent()
+  const { rate, answered, p50, p99, sample, cpuMicroseconds } = await load(order, () => {
+    // Handshakes are over when it begins to count; what they cost is not what signing costs.
+    before = kms.spent()
+    void kms.lagP99()
+  })
+  const after = kms.spent()
+  const lag = await kms.lagP99()
+  const signature = Buffer.from(JSON.parse(sample).signature, 'base64')
+  if (!verify('sha256', signedBytes(message), key.publicKey, signature)) throw new Error('a signature does not verify')
+  const each = (spender: keyof typeof after) => ((after[spender] - before[spender]) * 1e6) / answered
+  const costs = { KMS: each('kms'), agent: each('agent'), database: each('database'), generator: cpuMicroseconds }
+  return { rate, times: { p50, p99, 'event-loop lag p99': lag }, costs }
+}
+
+async function startHello(kms: BenchKms): Promise<{ port: number; end: () => Promise<void> }> {
+  const port = await freePort()
+  const child = fork(join(import.meta.dirname, 'hello-child.ts'), [], {})
+  const listening = once(child, 'message')
+  child.send({ identity: kms.kms, port })
+  await listening
+  return {
+    port,
+    end: async () => {
+      child.disconnect()
+      await once(child, 'exit')
+    }
+  }
+}
