@@ -1,7 +1,7 @@
 /*
  * Faults on demand: "<state file>.faults" holds rules "function=action", ended by ";", for example
  *   C_Login=0xA4*1; C_Sign=lat:2000; C_GetSlotList=hang; *=lat:50
- * Actions: a CKR code, lat:<microseconds>, hang, crash, exit, print. "*N" ends a rule after N strikes, counted over
+ * Actions: a CKR code, lat:<microseconds>, hang, freeze, crash, exit, print. "*N" ends a rule after N strikes, counted over
  * all processes.
  */
 #include <signal.h>
@@ -30,6 +30,7 @@ static int parse(const char *text, struct rule *rule) {
   if (times != NULL) *times = '\0';
   rule->value = strtoul(strncmp(action, "lat:", 4) == 0 ? action + 4 : action, NULL, 0);
   rule->action = strncmp(action, "lat:", 4) == 0 ? DELAY : strcmp(action, "hang") == 0 ? HANG
+    : strcmp(action, "freeze") == 0 ? FREEZE
     : strcmp(action, "crash") == 0 ? CRASH : strcmp(action, "exit") == 0 ? EXIT
     : strcmp(action, "print") == 0 ? PRINT : CODE;
   return rule->action != CODE || rule->value != CKR_OK;
@@ -63,6 +64,9 @@ CK_RV fault_at(const struct control *now, enum function_number fn) {
       case CODE: return rule->value;
       case DELAY: rest_for(rule->value); break;
       case HANG: for (;;) pause();
+      case FREEZE: /* until rules or moods change: a network that comes back, unlike HANG */
+        while (__atomic_load_n(&state->control_version, __ATOMIC_ACQUIRE) == now->version) rest_for(1000);
+        break;
       case CRASH: raise(SIGSEGV); break;
       case EXIT: _exit(0);
       case PRINT: printf("{\"ok\":true} %s\n", names[fn]); fflush(stdout); break;

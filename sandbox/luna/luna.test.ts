@@ -4,10 +4,11 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pkcs11 from 'pkcs11js'
 import { type PartitionUser, startPartitionUser } from './partition-user.ts'
-import { freshState, readLunaState, setLunaFaults, setLunaState } from './state.ts'
+import { freshState, readLunaState, readLunaStrikes, setLunaFaults, setLunaState } from './state.ts'
 import { createLunaToken, type LunaToken } from './token.ts'
 
 const pin = 'crypto-officer-1'
@@ -264,6 +265,7 @@ describe('faults on demand', () => {
     assert.deepEqual(await two.ask({ do: 'login', pin }), done)
     assert.deepEqual(await two.ask({ do: 'tokenInfo' }), { ckr: 0xe1 })
     assert.deepEqual(await one.ask({ do: 'tokenInfo' }), { ckr: 0xe1 })
+    assert.deepEqual((await readLunaStrikes(dir)).slice(0, 3), [2, 0, 0])
     await setLunaFaults(dir, '')
     assert.equal(await pinFlags(one), 0)
     assert.equal((await readLunaState(dir)).logins, 1)
@@ -275,6 +277,19 @@ describe('faults on demand', () => {
     const begun = performance.now()
     assert.deepEqual(await user.ask({ do: 'find' }), done)
     assert.ok(performance.now() - begun >= 120)
+  })
+
+  it('freeze a call until they are lifted', async () => {
+    const user = await startedUser()
+    await setLunaFaults(dir, 'C_FindObjectsInit=freeze*9')
+    let answered = false
+    const answer = user.ask({ do: 'find' }).finally(() => {
+      answered = true
+    })
+    while ((await readLunaStrikes(dir))[0] === 0) await turn()
+    assert.equal(answered, false)
+    await setLunaFaults(dir, '')
+    assert.deepEqual(await answer, done)
   })
 
   it('crash or hang the process that calls, and nobody else', async () => {

@@ -160,6 +160,11 @@ export async function setLunaFaults(dir: string, rules: string): Promise<void> {
   await writeWords(dir, changed(new Map(fired)))
 }
 
+/** How often each rule was met since it was set, over all processes; only of rules that end ("*N") are the meetings counted. */
+export async function readLunaStrikes(dir: string): Promise<readonly number[]> {
+  return (await readWords(dir)).slice(wordOf.fired, wordOf.fired + lengthOf.fired)
+}
+
 /**
  * The mechanisms that it has not: they are missing in its list, and a call with one answers CKR_MECHANISM_INVALID.
  * @param withhold up to 32 numbers; [] = all are offered
