@@ -58,8 +58,9 @@ test('docs/errors.md has a row for every code, and every row is a code: status, 
 })
 
 test('docs/errors.md has every PKCS#11 return code as lib/keystore/ckr.ts has it, and no other', () => {
-  const rows = ckrTable.map(({ code, name, class: kind, say, cure }) => {
-    return [`0x${code.toString(16).toUpperCase().padStart(8, '0')}`, name, kind, say, cure]
+  const rows = ckrTable.map(({ code, name, class: kind, say, cure, guide }) => {
+    const place = guide?.replace('Guide: ', '') ?? '–'
+    return [`0x${code.toString(16).toUpperCase().padStart(8, '0')}`, name, kind, say, cure, place]
   })
   assert.ok(rows.length > 100)
   assert.deepEqual(tableUnder('PKCS#11 return codes'), rows)

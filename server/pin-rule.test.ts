@@ -142,8 +142,8 @@ test('the initial PIN is found out by an operation, and the cure is role changep
   const { confPath } = await createLunaToken(folder, { pin, soPin: newPassword(), initialPin: true })
   const verdict = await door.post('kms', kms({ confPath, password: pin }))
   assert.equal(verdict.status, 422)
-  const { say, cure } = findingOf(verdict, 'kms.round-trips') ?? {}
-  assert.match(`${say} ${cure}`, /initial.*CKR_PIN_EXPIRED.*role changepw -name co/)
+  const { say, cure } = findingOf(verdict, 'kms.role') ?? {}
+  assert.match(`${say} ${cure}`, /initial.*CKR_PIN_EXPIRED.*role changepw -name Crypto Officer/)
   const { logins, rejections, soLogins } = await readLunaState(confPath)
   assert.deepEqual({ logins, rejections, soLogins }, { logins: 1, rejections: 0, soLogins: 0 })
 })

@@ -10,6 +10,8 @@
  * - `capacity`: no room for another object or session
  * - `data`: what was sent does not decrypt or verify
  */
+import { type GuidePlace, guidePlaces } from './guide-places.ts'
+
 type CkrClass = 'request' | 'pin' | 'session' | 'device' | 'capacity' | 'data'
 
 export interface Ckr {
@@ -20,6 +22,8 @@ export interface Ckr {
   readonly say: string
   /** The next thing to do. */
   readonly cure: string
+  /** Where the administrator's guide treats it; null where it does not. */
+  readonly guide: GuidePlace | null
 }
 
 const internal = 'This is a defect of KeyScaler or of the library: keep the report and contact support.'
@@ -29,9 +33,12 @@ const free = 'Delete objects that are not needed or enlarge the partition.'
 const sessions = 'Close other applications that use this partition, or raise its session limit.'
 const mechanism =
   'Compare the partition policies and the firmware with the guide; the mechanism list shows what is offered.'
-const changePin = 'Run `role changepw -name co` in lunacm, then enter the new password.'
+const changePin =
+  'In lunacm: `role login -name Crypto Officer`, then `role changepw -name Crypto Officer`; then enter the new password.'
 const locked =
-  'The Partition SO can run `role resetpw -name co` only if HSM policy 15 was on before; otherwise initialise the partition again and restore the backup.'
+  'The Partition SO can run `role resetpw -name Crypto Officer` only if HSM policy 15 was on before (default off); otherwise initialise the partition again and restore the backup.'
+const initOfficer =
+  'In lunacm, as Partition SO: `role init -name Crypto Officer`; then `role login -name Crypto Officer` and `role changepw -name Crypto Officer`.'
 
 type Row = readonly [code: number, name: string, kind: CkrClass, say: string, cure: string]
 
@@ -179,13 +186,7 @@ const rows: readonly Row[] = [
   [0x0f2, 'CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT', 'request', 'The unwrapping key has a wrong type.', internal],
   [0x100, 'CKR_USER_ALREADY_LOGGED_IN', 'request', 'This process has already logged in.', internal],
   [0x101, 'CKR_USER_NOT_LOGGED_IN', 'session', 'The login has ended.', again],
-  [
-    0x102,
-    'CKR_USER_PIN_NOT_INITIALIZED',
-    'pin',
-    'The Crypto Officer is not initialized.',
-    'The Partition SO runs `role init -name co` in lunacm.'
-  ],
+  [0x102, 'CKR_USER_PIN_NOT_INITIALIZED', 'pin', 'The Crypto Officer is not initialized.', initOfficer],
   [0x103, 'CKR_USER_TYPE_INVALID', 'request', 'The token does not know this role.', internal],
   [
     0x104,
@@ -320,13 +321,48 @@ const rows: readonly Row[] = [
   ]
 ]
 
+/** Where the guide treats a code, when it is not where it treats others of its class. */
+const places: Readonly<Record<number, GuidePlace>> = {
+  3: guidePlaces.slotList,
+  49: guidePlaces.showInfo,
+  112: guidePlaces.tested,
+  113: guidePlaces.tested,
+  184: guidePlaces.logout,
+  209: guidePlaces.tested,
+  226: guidePlaces.roles,
+  258: guidePlaces.cryptoOfficer,
+  259: guidePlaces.roles,
+  260: guidePlaces.logout,
+  261: guidePlaces.logout,
+  439: guidePlaces.client,
+  2147483657: guidePlaces.initialise,
+  2147483674: guidePlaces.roles,
+  2147483676: guidePlaces.roles,
+  2147483680: guidePlaces.partition,
+  2147483690: guidePlaces.showInfo,
+  2147483692: guidePlaces.showInfo,
+  2147483696: guidePlaces.tested,
+  2147483751: guidePlaces.activation,
+  2147483766: guidePlaces.hsm,
+  2147483789: guidePlaces.hsm
+}
+const placesOfClass: Readonly<Partial<Record<CkrClass, GuidePlace>>> = {
+  pin: guidePlaces.changePassword,
+  device: guidePlaces.registration
+}
+
+function guideOf(code: number, kind: CkrClass): GuidePlace | null {
+  return places[code] ?? placesOfClass[kind] ?? null
+}
+
 /** The whole table, in order, for docs/errors.md. */
 export const ckrTable: readonly Ckr[] = rows.map(([code, name, kind, say, cure]) => ({
   code,
   name,
   class: kind,
   say,
-  cure
+  cure,
+  guide: guideOf(code, kind)
 }))
 
 const byCode = new Map(ckrTable.map((row) => [row.code, row]))
@@ -338,13 +374,14 @@ export function ckrOf(code: number): Ckr {
   const hex = `0x${code.toString(16).toUpperCase().padStart(8, '0')}`
   if (code >= 0x80000045 && code <= 0x80000066) {
     const say = 'The secure trusted channel to the HSM failed.'
-    return { code, name: `CKR_STC_${hex}`, class: 'device', say, cure: reach }
+    return { code, name: `CKR_STC_${hex}`, class: 'device', say, cure: reach, guide: guidePlaces.network }
   }
   return {
     code,
     name: `CKR_${hex}`,
     class: 'device',
     say: `The library answered with the unknown code ${hex}.`,
-    cure: again
+    cure: again,
+    guide: null
   }
 }

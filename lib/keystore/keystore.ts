@@ -18,11 +18,14 @@ export type KeyStoreConfig =
       readonly partition: string
       /** Known after the first proof; a different one is `token-swapped`. */
       readonly serial?: string | undefined
+      /** SHA-256 of the library as it was proved, hex; another file in its place is not loaded. */
+      readonly moduleSha256?: string | undefined
     }
   | {
       readonly profile: 'nss'
       /** Absolute path of libsoftokn3.so; absent = the profile's list of known places. */
       readonly module?: string | undefined
+      readonly moduleSha256?: string | undefined
       /** Absolute folder of the sql: database (cert9.db, key4.db). */
       readonly folder: string
     }

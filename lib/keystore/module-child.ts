@@ -28,14 +28,42 @@ export interface ChildEnd {
 const keptStderr = 4_096
 /** After this much the pipe is closed: a library may write gigabytes. */
 const readStderr = 65_536
-const guards: readonly (readonly string[])[] = [
-  ['/usr/bin/prlimit', '--core=0'],
-  ['/usr/bin/setpriv', '--pdeathsig', 'KILL']
-]
 
-/** @param entry file URL of the program, e.g. new URL('./probe-child.ts', import.meta.url) */
-export function startModuleChild(entry: URL, environment: Readonly<Record<string, string>>): ModuleChild {
-  const prefix = guards.filter(([tool]) => tool !== undefined && existsSync(tool)).flat()
+/** The user that a service runs as. */
+export interface ServiceUser {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** The groups of the user are set too: a Luna client is for members of hsmusers only. */
+function guards(user: ServiceUser | undefined): readonly (readonly string[])[] {
+  const become =
+    user === undefined || !maySwitchTo(user) ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups']
+  return [
+    ['/usr/bin/prlimit', '--core=0'],
+    ['/usr/bin/setpriv', '--pdeathsig', 'KILL', ...become]
+  ]
+}
+
+/** Only root may; everybody else stays who he is, and the child says as whom it ran. */
+function maySwitchTo({ uid }: ServiceUser): boolean {
+  return process.getuid?.() === 0 && uid !== 0
+}
+
+/**
+ * The one way in which probe and agent come to life: what holds for one of them holds for the other.
+ * @param entry file URL of the program, e.g. new URL('./probe-child.ts', import.meta.url)
+ * @param environment the whole of it; from moduleStart, for both
+ * @param user whom to become, where this process may; absent: the child is who we are
+ */
+export function startModuleChild(
+  entry: URL,
+  environment: Readonly<Record<string, string>>,
+  user?: ServiceUser | undefined
+): ModuleChild {
+  const prefix = guards(user)
+    .filter(([tool]) => tool !== undefined && existsSync(tool))
+    .flat()
   const [command = process.execPath, ...args] = [...prefix, process.execPath, fileURLToPath(entry)]
   const child = spawn(command, args, {
     detached: true,

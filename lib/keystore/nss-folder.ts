@@ -1,6 +1,6 @@
 /** The folder of an NSS key store, looked at without opening it. */
 import { constants } from 'node:fs'
-import { access, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { access, chown, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { NssFolder } from './probe-messages.ts'
@@ -24,10 +24,17 @@ export async function inspectNssFolder(path: string): Promise<NssFolder> {
   }
 }
 
-/** Gives a private folder to a probe of a store that does not exist yet, and removes it whatever happens. */
-export async function withScratchFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+/**
+ * Gives a private folder to a probe of a store that does not exist yet, and removes it whatever happens.
+ * @param owner whose it is, where we may give it away; absent: ours
+ */
+export async function withScratchFolder<T>(
+  use: (folder: string) => Promise<T>,
+  owner?: { readonly uid: number; readonly gid: number } | undefined
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'keyscaler-nss-'))
   try {
+    if (owner !== undefined && process.getuid?.() === 0) await chown(folder, owner.uid, owner.gid)
     return await use(folder)
   } finally {
     await rm(folder, { recursive: true, force: true })

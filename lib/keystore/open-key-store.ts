@@ -10,6 +10,7 @@ import { inspectNssFolder } from './nss-folder.ts'
 import type { PinGuard } from './pin-guard.ts'
 import { pinProblem } from './profiles/profile.ts'
 import { profileOf } from './profiles/registry.ts'
+import { refuseOtherModule } from './proved-module.ts'
 import { publicKeyObject } from './public-key.ts'
 
 export interface OpenOptions {
@@ -56,6 +57,7 @@ export async function openKeyStore(
   if (file.problem !== null) {
     throw new AppError('key-store-unavailable', `The library ${start.module} cannot be used (${file.problem}).`)
   }
+  refuseOtherModule(file, config.moduleSha256)
   if (config.profile === 'nss') await prepareNssFolder(config.folder, options)
   const callDeadlineMs = options.callDeadlineMs ?? defaultCallDeadlineMs
   const client = new AgentClient(start.environment, {
@@ -69,6 +71,7 @@ export async function openKeyStore(
   const token = await client.open({
     start,
     choices: profile.mechanisms,
+    copyKeysToSession: profile.copyKeysToSession(start.module),
     create: options.create === true,
     sessions: options.sessions ?? profile.sessions(start.module),
     callDeadlineMs

@@ -3,8 +3,11 @@
  * crash at any line; what it has learnt was sent before. Nothing else may import this program.
  */
 import { once } from 'node:events'
-import type pkcs11js from 'pkcs11js'
-import type { OpenSession } from './key-operations.ts'
+import { userInfo } from 'node:os'
+import pkcs11js from 'pkcs11js'
+import { callFailure } from './ckr-error.ts'
+import { checkValue, type OpenSession } from './key-operations.ts'
+import { keyWrapNumbers } from './key-wrap.ts'
 import { mechanismName } from './mechanism-names.ts'
 import {
   attempt,
@@ -17,7 +20,17 @@ import {
   openSession,
   unpadded
 } from './module.ts'
-import type { FromProbeChild, ProbeRequest, ProbeStep, RoundTrip, ToProbeChild } from './probe-messages.ts'
+import type {
+  FromProbeChild,
+  MasterKeyFacts,
+  MechanismUse,
+  ProbeRequest,
+  ProbeStep,
+  RanAs,
+  RoundTrip,
+  ToProbeChild,
+  UnusableSlot
+} from './probe-messages.ts'
 import { runRoundTrips } from './round-trips.ts'
 import type { SlotFacts } from './token-facts.ts'
 
@@ -26,6 +39,8 @@ process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 
 /** CKS_RW_USER_FUNCTIONS: a user who may also create. */
 const readWriteUser = 3
+
+const tokenNotPresent = 0xe0
 
 let current: ProbeStep = 'load'
 
@@ -53,18 +68,25 @@ interface Chosen {
   readonly library: pkcs11js.PKCS11
   readonly slot: pkcs11js.Handle
   readonly token: SlotFacts
+  readonly offered: ReadonlySet<number>
 }
 
 async function probe(request: ProbeRequest): Promise<void> {
+  tell({ kind: 'facts', facts: { ranAs: ranAs() } })
   const library = step('load', () => loadModule(request.start.module))
   step('initialize', () => initialize(library, request.start))
   const { slots, choice, handle } = await step('slots', () => {
     tell({ kind: 'facts', facts: { library: libraryFacts(library) } })
     return findToken(library, request.start)
   })
-  tell({ kind: 'facts', facts: { slots, choice } })
+  tell({ kind: 'facts', facts: { slots, choice, unusableSlots: unusableSlots(library, slots) } })
+  const offered = new Set<number>()
   if (handle !== null) {
-    step('mechanisms', () => tell({ kind: 'facts', facts: { mechanisms: mechanisms(library, handle) } }))
+    step('mechanisms', () => {
+      const list = mechanisms(library, handle)
+      for (const { number } of list) offered.add(number)
+      tell({ kind: 'facts', facts: { mechanisms: list } })
+    })
   }
   if (request.login) {
     tell({ kind: 'may-i-log-in', choice })
@@ -72,14 +94,14 @@ async function probe(request: ProbeRequest): Promise<void> {
     if (answer.kind === 'no-login') {
       tell({ kind: 'facts', facts: { login: { sent: false, ok: false, failure: null, refusal: answer.refusal } } })
     } else if (answer.kind === 'login' && choice.found && handle !== null) {
-      logInAndTry({ library, slot: handle, token: choice.token }, request, answer.pin)
+      logInAndTry({ library, slot: handle, token: choice.token, offered }, request, answer.pin)
     }
   }
   // Sent before C_Finalize, which may hang or crash too.
   step('finalize', () => attempt('C_Finalize', () => library.C_Finalize()))
 }
 
-function logInAndTry({ library, slot, token }: Chosen, request: ProbeRequest, pin: string): void {
+function logInAndTry({ library, slot, token, offered }: Chosen, request: ProbeRequest, pin: string): void {
   // The anchor stays open: closing the last session logs out.
   const anchor = step('session', () => openSession(library, slot))
   if (request.initialize) giveFirstPin(library, anchor, pin)
@@ -93,8 +115,9 @@ function logInAndTry({ library, slot, token }: Chosen, request: ProbeRequest, pi
   const roundTrips: RoundTrip[] = []
   let work: OpenSession | undefined
   let begun = performance.now()
-  const ivMode = runRoundTrips({
+  const answers = runRoundTrips({
     choices: request.choices,
+    offered,
     open: () => {
       const last = work?.session
       if (last !== undefined) attempt('C_CloseSession', () => library.C_CloseSession(last))
@@ -112,7 +135,12 @@ function logInAndTry({ library, slot, token }: Chosen, request: ProbeRequest, pi
       tell({ kind: 'facts', facts: { roundTrips: [...roundTrips] } })
     }
   })
-  tell({ kind: 'facts', facts: { ivMode } })
+  tell({ kind: 'facts', facts: answers })
+  const wanted = request.masterKey
+  if (wanted !== null) {
+    const masterKey = step('master-key', () => lookAtMasterKey({ library, session: anchor }, wanted))
+    tell({ kind: 'facts', facts: { masterKey } })
+  }
   step('logout', () => attempt('C_Logout', () => library.C_Logout(anchor)))
 }
 
@@ -126,9 +154,81 @@ function libraryFacts(library: pkcs11js.PKCS11) {
   }
 }
 
+/** Mechanisms whose limits are asked for: each costs a call, which is a round trip over the internet for DPoD. */
+const asked: ReadonlySet<number> = new Set([
+  ...[pkcs11js.CKM_AES_KEY_GEN, pkcs11js.CKM_AES_GCM, pkcs11js.CKM_AES_ECB, ...Object.values(keyWrapNumbers).flat()],
+  ...[pkcs11js.CKM_EC_KEY_PAIR_GEN, pkcs11js.CKM_ECDSA, pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN, pkcs11js.CKM_RSA_PKCS],
+  0x80000143
+])
+
 function mechanisms(library: pkcs11js.PKCS11, slot: pkcs11js.Handle) {
   const numbers = attempt('C_GetMechanismList', () => library.C_GetMechanismList(slot))
-  return numbers.map((number) => ({ number, name: mechanismName(number) }))
+  return numbers.map((number) => {
+    const use = asked.has(number) ? mechanismUse(library, slot, number) : null
+    return { number, name: mechanismName(number), use }
+  })
+}
+
+function mechanismUse(library: pkcs11js.PKCS11, slot: pkcs11js.Handle, number: number): MechanismUse | null {
+  try {
+    const { minKeySize, maxKeySize, flags } = library.C_GetMechanismInfo(slot, number)
+    return { minKeySize, maxKeySize, flags }
+  } catch {
+    // Evidence only: what the token really does is tried.
+    return null
+  }
+}
+
+/** Slots that C_GetSlotList names and that hold nothing to choose: without a token, or with one that does not answer. */
+function unusableSlots(library: pkcs11js.PKCS11, usable: readonly SlotFacts[]): UnusableSlot[] {
+  const numbers = new Set(usable.map(({ slot }) => slot))
+  const others = attempt('C_GetSlotList', () => library.C_GetSlotList(false))
+    .map((handle) => ({ handle, slot: Number(handle.readBigUInt64LE()) }))
+    .filter(({ slot }) => !numbers.has(slot))
+  return others.map(({ handle, slot }) => {
+    try {
+      library.C_GetTokenInfo(handle)
+      return { slot, failure: null }
+    } catch (error) {
+      const failure = callFailure('C_GetTokenInfo', error)
+      return { slot, failure: failure.code === tokenNotPresent ? null : failure }
+    }
+  })
+}
+
+/** Found by its id among the keys of the token; what it is for is not tried here. */
+function lookAtMasterKey(open: OpenSession, id: string): MasterKeyFacts {
+  const { library, session } = open
+  try {
+    attempt('C_FindObjectsInit', () =>
+      library.C_FindObjectsInit(session, [
+        { type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_SECRET_KEY },
+        { type: pkcs11js.CKA_ID, value: Buffer.from(id, 'hex') }
+      ])
+    )
+    const [key] = attempt('C_FindObjects', () => library.C_FindObjects(session, 1))
+    attempt('C_FindObjectsFinal', () => library.C_FindObjectsFinal(session))
+    if (key === undefined) return { found: false, checkValue: null, failure: null }
+    return { found: true, checkValue: checkValue(open, key), failure: null }
+  } catch (error) {
+    if (!(error instanceof CallRefused)) throw error
+    return { found: false, checkValue: null, failure: error.failure }
+  }
+}
+
+function ranAs(): RanAs {
+  const uid = process.getuid?.() ?? -1
+  const gid = process.getgid?.() ?? -1
+  return { uid, gid, groups: process.getgroups?.() ?? [], user: nameOf(uid) }
+}
+
+function nameOf(uid: number): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A user that has no line in /etc/passwd.
+    return String(uid)
+  }
 }
 
 const first = await nextMessage()

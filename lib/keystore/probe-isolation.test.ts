@@ -46,7 +46,7 @@ async function gone(pid: number): Promise<boolean> {
   return !lives(pid)
 }
 
-const probe = (module: string, deadlineMs = 1_000) =>
+const probe = (module: string, deadlineMs = 2_000) =>
   probeToken({ profile: 'gemalto-safenet', module, slot: 3, partition: 'x' }, { deadlineMs })
 
 describe('a library that misbehaves', { concurrency: 4 }, () => {

@@ -2,6 +2,8 @@
 import type { CallFailure } from './ckr-error.ts'
 import type { ModuleFile } from './elf.ts'
 import type { IvMode } from './gcm.ts'
+import type { HaGroup } from './ha-groups.ts'
+import type { KeyWrap, KeyWrapName } from './key-wrap.ts'
 import type { LoginRefusal } from './login-refusal.ts'
 import type { MechanismChoices, ModuleStart } from './profiles/profile.ts'
 import type { SlotFacts, TokenChoice } from './token-facts.ts'
@@ -17,10 +19,11 @@ export type ProbeStep =
   | 'session'
   | 'login'
   | RoundTripName
+  | 'master-key'
   | 'logout'
   | 'finalize'
 
-export type RoundTripName = 'aes-gcm' | 'ec-p256' | 'rsa-2048' | 'random' | 'sensitive'
+export type RoundTripName = 'aes-gcm' | 'ec-p256' | 'rsa-2048' | KeyWrapName | 'random' | 'sensitive'
 
 /** One thing tried with session objects; `failure` null and ok false: the token answered wrongly. */
 export interface RoundTrip {
@@ -33,6 +36,39 @@ interface MechanismFact {
   readonly number: number
   /** e.g. CKM_ECDSA; "CKM_0x80000143" for a number without a name. */
   readonly name: string
+  /** Asked for those that we use; null for the others, and where the token does not tell. Key sizes as the mechanism counts them. */
+  readonly use: MechanismUse | null
+}
+
+export interface MechanismUse {
+  readonly minKeySize: number
+  readonly maxKeySize: number
+  /** CKF_ bits of CK_MECHANISM_INFO. */
+  readonly flags: number
+}
+
+/** As whom the library was loaded, told by the child itself. */
+export interface RanAs {
+  readonly uid: number
+  readonly gid: number
+  /** Other groups: a Luna client asks for membership of hsmusers. */
+  readonly groups: readonly number[]
+  /** Name of the user, or its number. */
+  readonly user: string
+}
+
+/** A slot that is listed and cannot be used; `failure` null: there is no token in it. */
+export interface UnusableSlot {
+  readonly slot: number
+  readonly failure: CallFailure | null
+}
+
+/** What is under the id that was asked for. */
+export interface MasterKeyFacts {
+  readonly found: boolean
+  /** 6 hexadecimal digits; null when there is no such key, or it could not be asked. */
+  readonly checkValue: string | null
+  readonly failure: CallFailure | null
 }
 
 interface LibraryFacts {
@@ -51,7 +87,7 @@ export interface LoginFacts {
   readonly refusal: LoginRefusal | null
 }
 
-interface StepTime {
+export interface StepTime {
   readonly step: ProbeStep
   readonly ms: number
 }
@@ -70,12 +106,22 @@ export type Stopped = { readonly step: ProbeStep } & (
 export interface ProbeFacts {
   readonly file: ModuleFile
   readonly folder: NssFolder | null
+  /** Null: no child got as far as to say it. */
+  readonly ranAs: RanAs | null
   readonly library: LibraryFacts | null
+  /** HA groups that the client's configuration defines; their slots are virtual. */
+  readonly haGroups: readonly HaGroup[]
+  /** Slots that hold no token, or one that does not answer. */
+  readonly unusableSlots: readonly UnusableSlot[]
   readonly slots: readonly SlotFacts[]
   readonly choice: TokenChoice | null
   readonly mechanisms: readonly MechanismFact[]
   readonly login: LoginFacts | null
   readonly roundTrips: readonly RoundTrip[]
+  /** AES key wrap in the numbers that the token takes. */
+  readonly keyWraps: readonly KeyWrap[]
+  /** Null: none was asked for, or it was not reached. */
+  readonly masterKey: MasterKeyFacts | null
   /** The IV mode that the token takes; null before it was tried. */
   readonly ivMode: IvMode | null
   /** A hint: the session is read-write for a user and the token not write-protected. */
@@ -103,12 +149,16 @@ export interface NssFolder {
 type GatheredFacts = Partial<
   Pick<
     ProbeFacts,
+    | 'ranAs'
     | 'library'
+    | 'unusableSlots'
     | 'slots'
     | 'choice'
     | 'mechanisms'
     | 'login'
     | 'roundTrips'
+    | 'keyWraps'
+    | 'masterKey'
     | 'ivMode'
     | 'canCreateTokenObjects'
     | 'stopped'
@@ -122,6 +172,8 @@ export interface ProbeRequest {
   readonly login: boolean
   /** The store is a scratch one: give it the PIN first (NSS). */
   readonly initialize: boolean
+  /** CKA_ID, hex, of the key whose check value is wanted after a login; null: none. */
+  readonly masterKey: string | null
 }
 
 export type ToProbeChild =

@@ -3,26 +3,31 @@
  * nobody. Facts only: what they mean is judged by the check that asked.
  */
 import type { CallFailure } from './ckr-error.ts'
-import { Countdown } from './countdown.ts'
 import { inspectModuleFile } from './elf.ts'
+import { readHaGroups } from './ha-groups.ts'
 import type { KeyStoreConfig } from './keystore.ts'
 import { type LoginGate, loginOutcome } from './login-gate.ts'
-import { type ModuleChild, startModuleChild } from './module-child.ts'
+import { type ModuleChild, type ServiceUser, startModuleChild } from './module-child.ts'
 import { moduleStart } from './module-start.ts'
 import { inspectNssFolder, withScratchFolder } from './nss-folder.ts'
+import { ProbeClock } from './probe-clock.ts'
 import type { FromProbeChild, ProbeFacts, ProbeRequest, ProbeStep, Stopped, ToProbeChild } from './probe-messages.ts'
 import { profileOf } from './profiles/registry.ts'
 import type { TokenChoice } from './token-facts.ts'
 import { takeTurn } from './turns.ts'
 
 export interface ProbeOptions {
-  /** Time for everything but waiting for a turn; the profile's by default. Milliseconds. */
+  /** Time for everything but waiting for a turn; the profile's by default. Each step has its share of it. Milliseconds. */
   readonly deadlineMs?: number | undefined
   /** Each step as it begins: the last one told is the one that is being waited for. */
   readonly onStep?: ((step: ProbeStep) => void) | undefined
   readonly signal?: AbortSignal | undefined
   /** Without it nobody logs in. */
   readonly login?: LoginGate | undefined
+  /** The user that the KMS will run as; absent: the one that asks. Becomes him only where this process may (root). */
+  readonly runAs?: ServiceUser | undefined
+  /** CKA_ID, hex: look after a login whether this key is there, and which it is. */
+  readonly masterKey?: string | undefined
 }
 
 /**
@@ -36,11 +41,13 @@ export async function probeToken(config: KeyStoreConfig, options: ProbeOptions =
   const folder = config.profile === 'nss' ? await inspectNssFolder(config.folder) : null
   const start = moduleStart(config, 'read')
   const file = await inspectModuleFile(start.module)
-  const known = { ...noFacts, file, folder }
+  const haGroups = config.profile === 'nss' ? [] : await readHaGroups(config.confPath ?? usualConfFolder)
+  const known = { ...noFacts, file, folder, haGroups }
   const unusableFolder = folder?.exists === true && folder.fresh && !folder.writable
   if (file.problem !== null || unusableFolder) return known
   const { mechanisms: choices } = profileOf(config)
-  const request = { start, choices, login: options.login !== undefined, initialize: false }
+  const { masterKey = null } = options
+  const request = { start, choices, login: options.login !== undefined, initialize: false, masterKey }
   onStep?.('turn')
   return await takeTurn(
     start.module,
@@ -50,19 +57,26 @@ export async function probeToken(config: KeyStoreConfig, options: ProbeOptions =
       return await withScratchFolder(async (scratch) => {
         const inScratch = moduleStart({ ...config, folder: scratch }, 'write')
         return await new Probe(known, config, options).run({ ...request, start: inScratch, initialize: true })
-      })
+      }, options.runAs)
     },
     signal
   )
 }
 
+/** Where the client looks for Chrystoki.conf when the environment names no folder. */
+const usualConfFolder = '/etc'
+
 const noFacts = {
+  ranAs: null,
   library: null,
+  unusableSlots: [],
   slots: [],
   choice: null,
   mechanisms: [],
   login: null,
   roundTrips: [],
+  keyWraps: [],
+  masterKey: null,
   ivMode: null,
   canCreateTokenObjects: null,
   times: [],
@@ -90,8 +104,13 @@ class Probe {
   async run(request: ProbeRequest): Promise<ProbeFacts> {
     const { signal } = this.#options
     this.#scratch = request.initialize
-    const child = startModuleChild(new URL('./probe-child.ts', import.meta.url), request.start.environment)
-    const clock = new Countdown(this.#deadlineMs, () => end({ step: this.#step, why: 'hung', ms: this.#deadlineMs }))
+    const child = startModuleChild(
+      new URL('./probe-child.ts', import.meta.url),
+      request.start.environment,
+      this.#options.runAs
+    )
+    const hung = (ms: number): void => end({ step: this.#step, why: 'hung', ms })
+    const clock = new ProbeClock(this.#deadlineMs, hung)
     let stopped: Stopped | null = null
     let ended = false
     const end = (why: Stopped | null): void => {
@@ -125,10 +144,11 @@ class Probe {
     return { ...this.#facts, stopped: stopped ?? this.#facts.stopped, lastWords: words }
   }
 
-  async #handle(message: FromProbeChild, child: ModuleChild, clock: Countdown): Promise<void> {
+  async #handle(message: FromProbeChild, child: ModuleChild, clock: ProbeClock): Promise<void> {
     switch (message.kind) {
       case 'step':
         this.#step = message.step
+        clock.enter(message.step)
         return this.#options.onStep?.(message.step)
       case 'done':
         this.#facts = { ...this.#facts, times: [...this.#facts.times, message.time] }
@@ -143,7 +163,7 @@ class Probe {
     }
   }
 
-  async #permit(choice: TokenChoice, child: ModuleChild, clock: Countdown): Promise<void> {
+  async #permit(choice: TokenChoice, child: ModuleChild, clock: ProbeClock): Promise<void> {
     clock.pause()
     const answer = await this.#options.login?.ask(choice, this.#scratch)
     clock.resume()

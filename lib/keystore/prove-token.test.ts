@@ -56,9 +56,16 @@ describe('proving a Luna partition', () => {
     assert.deepEqual(facts.login, { sent: true, ok: true, failure: null, refusal: null })
     assert.deepEqual(
       facts.roundTrips.map(({ name, ok }) => [name, ok]),
-      ['aes-gcm', 'ec-p256', 'rsa-2048', 'random', 'sensitive'].map((name) => [name, true])
+      ['aes-gcm', 'ec-p256', 'rsa-2048', 'aes-kw', 'aes-kwp', 'random', 'sensitive'].map((name) => [name, true])
     )
     assert.equal(facts.ivMode, 'caller-iv')
+    assert.deepEqual(
+      facts.keyWraps.map(({ number, knownAnswer }) => [number, knownAnswer]),
+      [
+        [0x2109, true],
+        [0x210a, true]
+      ]
+    )
     assert.equal(facts.canCreateTokenObjects, true)
     assert.equal(steps.join(' '), ['file turn', ...facts.times.map(({ step }) => step)].join(' '))
     assert.equal(await logins(), 1)
@@ -162,7 +169,7 @@ describe('proving a Luna partition', () => {
         }
       }
     })
-    assert.deepEqual(facts.stopped, { step: 'login', why: 'hung', ms: 1_500 })
+    assert.deepEqual([facts.stopped?.step, facts.stopped?.why], ['login', 'hung'])
     assert.match(seen, /probe-child\.ts/)
     assert.match(seen, /ChrystokiConfigurationPath/)
     assert.doesNotMatch(seen, /HOME=|PATH=|crypto-officer/)
@@ -173,6 +180,17 @@ describe('proving a Luna partition', () => {
 describe('proving an NSS key store', () => {
   const password = 'a long nss password'
 
+  it('takes 0x210B for RFC 5649, since its 0x210A answers otherwise', async () => {
+    const { keyWraps } = await proveToken({ profile: 'nss', folder: join(folder, 'wraps') }, password, newGuard())
+    assert.deepEqual(
+      keyWraps.map(({ name, number, knownAnswer }) => [name, number, knownAnswer]),
+      [
+        ['aes-kw', 0x2109, true],
+        ['aes-kwp', 0x210b, true]
+      ]
+    )
+  })
+
   it('tries a store that does not exist yet elsewhere, and makes nothing', async () => {
     const place = join(folder, 'not-yet', 'store')
     const facts = await proveToken({ profile: 'nss', folder: place }, password, newGuard())
@@ -180,7 +198,7 @@ describe('proving an NSS key store', () => {
     assert.deepEqual([facts.folder?.fresh, facts.folder?.exists, facts.folder?.writable], [true, false, true])
     assert.deepEqual(
       [facts.login?.ok, facts.roundTrips.every(({ ok }) => ok), facts.roundTrips.length],
-      [true, true, 5]
+      [true, true, 7]
     )
     assert.equal(existsSync(join(folder, 'not-yet')), false)
   })

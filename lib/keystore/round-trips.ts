@@ -14,6 +14,7 @@ import {
   readPublicKey,
   signRaw
 } from './key-operations.ts'
+import { type KeyWrap, type KeyWrapName, keyWrapNumbers, tryKeyWrap } from './key-wrap.ts'
 import { attempt, CallRefused } from './module.ts'
 import type { RoundTrip, RoundTripName } from './probe-messages.ts'
 import type { MechanismChoices } from './profiles/profile.ts'
@@ -26,14 +27,25 @@ export interface RoundTripTools {
   /** A fresh session for each trip: one error after an *Init poisons a session. */
   readonly open: () => OpenSession
   readonly choices: MechanismChoices
+  /** Numbers of the mechanisms that the token offers. */
+  readonly offered: ReadonlySet<number>
   /** Told before each trip, so that a hang is named. */
   readonly onTrip: (name: RoundTripName) => void
   readonly onDone: (trip: RoundTrip) => void
 }
 
-/** Runs all trips and answers the IV mode found; stops at the first that says the PIN is not accepted (expired). */
-export function runRoundTrips(tools: RoundTripTools): IvMode | null {
+export interface RoundTripAnswers {
+  readonly ivMode: IvMode | null
+  readonly keyWraps: readonly KeyWrap[]
+}
+
+/** By which a token says that this login may not use it: no other trip is tried then. */
+const notThisRole: ReadonlySet<number> = new Set([0xa3, 0x8000001a])
+
+/** Runs all trips and answers how the token does it; stops at the first that says that the login is good for nothing. */
+export function runRoundTrips(tools: RoundTripTools): RoundTripAnswers {
   let ivMode: IvMode | null = null
+  const keyWraps: KeyWrap[] = []
   const trips: readonly (readonly [RoundTripName, () => boolean])[] = [
     [
       'aes-gcm',
@@ -44,6 +56,7 @@ export function runRoundTrips(tools: RoundTripTools): IvMode | null {
     ],
     ['ec-p256', () => signRoundTrip(tools, 'EC-P256')],
     ['rsa-2048', () => signRoundTrip(tools, 'RSA-2048')],
+    ...wrapTrips(tools, keyWraps),
     ['random', () => randomDiffers(tools.open())],
     ['sensitive', () => refusesToBeRead(tools.open())]
   ]
@@ -51,9 +64,41 @@ export function runRoundTrips(tools: RoundTripTools): IvMode | null {
     tools.onTrip(name)
     const trip = tryOut(name, run)
     tools.onDone(trip)
-    if (trip.failure?.code === 0xa3) break
+    if (notThisRole.has(trip.failure?.code ?? 0)) break
   }
-  return ivMode
+  return { ivMode, keyWraps }
+}
+
+/** One trip for each kind of wrapping that the token offers; the first number whose answer is right is the one. */
+function wrapTrips(tools: RoundTripTools, found: KeyWrap[]): (readonly [KeyWrapName, () => boolean])[] {
+  const names = Object.keys(keyWrapNumbers) as KeyWrapName[]
+  return names.flatMap((name) => {
+    const numbers = keyWrapNumbers[name].filter((number) => tools.offered.has(number))
+    if (numbers.length === 0) return []
+    const trip = () => {
+      const wrap = firstThatWorks(numbers, (number) => tryKeyWrap(tools.open(), name, number))
+      if (wrap !== null) found.push(wrap)
+      return wrap !== null
+    }
+    return [[name, trip] as const]
+  })
+}
+
+/** @throws what the last number answered when none worked and it was refused */
+function firstThatWorks<T>(numbers: readonly number[], attemptWith: (number: number) => T | null): T | null {
+  let refused: unknown
+  for (const number of numbers) {
+    refused = undefined
+    try {
+      const answer = attemptWith(number)
+      if (answer !== null) return answer
+    } catch (error) {
+      if (!(error instanceof CallRefused)) throw error
+      refused = error
+    }
+  }
+  if (refused !== undefined) throw refused
+  return null
 }
 
 function tryOut(name: RoundTripName, run: () => boolean): RoundTrip {

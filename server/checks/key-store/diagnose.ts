@@ -2,11 +2,14 @@
  * The diagnosis of a key store: the whole ladder, from the library's file to keys at work, with one login at most. Step 3,
  * `keyscaler hsm check` and the deployment just before it uses the token all ask here.
  */
+
+import { guardedName } from '../../../lib/keystore/guarded-login.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
-import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
+import type { ServiceUser } from '../../../lib/keystore/module-child.ts'
+import { openPinGuard, type PinGuard } from '../../../lib/keystore/pin-guard.ts'
 import type { Confirmation } from '../../../lib/keystore/pin-rules.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
-import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
+import type { ProbeFacts, ProbeStep } from '../../../lib/keystore/probe-messages.ts'
 import { type ProofFacts, proveToken } from '../../../lib/keystore/prove-token.ts'
 import { type Finding, judgeLadder } from '../check.ts'
 import { evidenceOf, type KeyStoreEvidence } from './evidence.ts'
@@ -21,7 +24,9 @@ export interface KeyStoreQuestion {
   readonly stateDir: string
   /** What a person has confirmed about a password that the guard holds back. Never set by a program. */
   readonly confirmed?: Confirmation | undefined
-  /** The key store that this install has already; another one than that stops. */
+  /** The user that the KMS will run as; absent: the one that asks (the `process` target runs it so). */
+  readonly runAs?: ServiceUser | undefined
+  /** The key store that holds keys of this install; another token, library or master key than that stops. */
   readonly record?: KeyStoreRecord | null | undefined
 }
 
@@ -44,13 +49,27 @@ export interface Diagnosis {
  * @throws AppError invalid-input for an unsafe NSS folder, not-found when NSS is not installed; the signal's reason
  */
 export async function diagnoseKeyStore(question: KeyStoreQuestion, watch: DiagnosisWatch = {}): Promise<Diagnosis> {
-  const { config, pin, stateDir, confirmed } = question
-  const options = { onStep: watch.step, signal: watch.signal }
+  const { pin, stateDir, confirmed, record = null, runAs } = question
+  const config = withKnownSerial(question.config, record)
+  const guard = openPinGuard(stateDir)
+  const options = { onStep: watch.step, signal: watch.signal, runAs, masterKey: record?.masterKey?.id }
   const facts =
     pin === null
-      ? { ...(await probeToken(config, options)), knownFailures: 0 }
-      : await proveToken(config, pin, openPinGuard(stateDir), { ...options, confirmed })
+      ? countKnown(await probeToken(config, options), config, guard)
+      : await proveToken(config, pin, guard, { ...options, confirmed })
   watch.signal?.throwIfAborted()
-  const findings = judgeLadder(rungsFor(config), { config, facts }, 0, { finding: watch.finding })
+  const seen = { config, facts, pinGiven: pin !== null, record, runAs: runAs?.uid ?? null }
+  const findings = judgeLadder(rungsFor(config), seen, 0, { finding: watch.finding })
   return { findings, facts, evidence: evidenceOf(config, facts, new Date()) }
+}
+
+/** A partition that is ours is looked for by its serial: another one with its name gets no password. */
+function withKnownSerial(config: KeyStoreConfig, record: KeyStoreRecord | null): KeyStoreConfig {
+  if (record === null || config.profile === 'nss' || record.profile === 'nss') return config
+  return config.partition.trimEnd() === record.label ? { ...config, serial: record.serial } : config
+}
+
+function countKnown(facts: ProbeFacts, config: KeyStoreConfig, guard: PinGuard): ProofFacts {
+  const serial = facts.choice?.found === true ? facts.choice.token.serial : null
+  return { ...facts, knownFailures: serial === null ? 0 : guard.known(guardedName(config, serial)).failures }
 }

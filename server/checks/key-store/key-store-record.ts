@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
 import { inspectModuleFile } from '../../../lib/keystore/elf.ts'
 import type { KeyStoreConfig, TokenIdentity } from '../../../lib/keystore/keystore.ts'
+import { type KeyStoreEvidence, keyStoreEvidence } from './evidence.ts'
 
 const recordSchema = z.strictObject({
   profile: z.enum(['gemalto-safenet', 'nss']),
@@ -20,7 +21,11 @@ const recordSchema = z.strictObject({
   label: z.string(),
   serial: z.string(),
   model: z.string(),
-  firmware: z.string()
+  firmware: z.string(),
+  /** Which master key is in it; null: none was made yet, or before check values were kept. */
+  masterKey: z.strictObject({ id: z.string(), checkValue: z.string() }).nullable().default(null),
+  /** Of the proof just before it was used. */
+  evidence: keyStoreEvidence.nullable().default(null)
 })
 
 export type KeyStoreRecord = z.infer<typeof recordSchema>
@@ -33,7 +38,13 @@ export async function readKeyStoreRecord(stateDir: string): Promise<KeyStoreReco
   return text === null ? null : recordSchema.parse(JSON.parse(text))
 }
 
-export async function recordKeyStore(stateDir: string, config: KeyStoreConfig, token: TokenIdentity): Promise<void> {
+/** @param evidence of the proof that came before; null when there was none */
+export async function recordKeyStore(
+  stateDir: string,
+  config: KeyStoreConfig,
+  token: TokenIdentity,
+  evidence: KeyStoreEvidence | null
+): Promise<void> {
   const module = config.module ?? null
   const { slot, label, serial, model, firmware } = token
   const record: KeyStoreRecord = {
@@ -46,9 +57,26 @@ export async function recordKeyStore(stateDir: string, config: KeyStoreConfig, t
     label,
     serial,
     model,
-    firmware
+    firmware,
+    masterKey: null,
+    evidence
   }
+  await write(stateDir, record)
+}
+
+/** The master key that is in the key store on record, by which it is known again. */
+export async function recordMasterKey(stateDir: string, masterKey: KeyStoreRecord['masterKey']): Promise<void> {
+  const record = await readKeyStoreRecord(stateDir)
+  if (record !== null) await write(stateDir, { ...record, masterKey })
+}
+
+async function write(stateDir: string, record: KeyStoreRecord): Promise<void> {
   await writePrivateFile(pathOf(stateDir), `${JSON.stringify(record, null, 2)}\n`)
+}
+
+/** "HSMoDnFIPS (serial 1234)", for people. */
+export function storeName({ profile, label, serial, folder }: KeyStoreRecord): string {
+  return profile === 'nss' ? `the software key store ${folder}` : `${label} (serial ${serial})`
 }
 
 /** The answers mean the key store that is on record. */
@@ -56,6 +84,11 @@ export function isSameKeyStore(config: KeyStoreConfig, record: KeyStoreRecord): 
   if (config.profile !== record.profile || (config.module ?? null) !== record.module) return false
   if (config.profile === 'nss') return config.folder === record.folder
   return (config.confPath ?? null) === record.confPath && config.partition === record.label
+}
+
+/** The library on record is still the file that was proved; true when it was found by itself. */
+export async function isSameModule({ module, moduleSha256 }: KeyStoreRecord): Promise<boolean> {
+  return module === null || moduleSha256 === null || (await inspectModuleFile(module)).sha256 === moduleSha256
 }
 
 /** The key store that is on record, to be asked again without new answers. */

@@ -1,17 +1,28 @@
-/** The first rungs for every key store: the library is a file that can be loaded, and it starts. */
+/** The first rungs for every key store: the library is a file that can be loaded, as the right user, and it starts. */
+import type { FileProblem } from '../../../lib/keystore/elf.ts'
+import { guidePlaces } from '../../../lib/keystore/guide-places.ts'
 import type { Rung } from '../check.ts'
-import { type SeenKeyStore, stoppedCure, stoppedIn, stoppedWords } from './seen-key-store.ts'
+import { type SeenKeyStore, stoppedCure, stoppedHere, stoppedIn, stoppedWords } from './seen-key-store.ts'
 
-const why = {
+const unreadable: Readonly<Partial<Record<FileProblem, string>>> = {
   'not-absolute': 'the path is not absolute',
   missing: 'there is no such file',
   'not-a-file': 'it is not a regular file',
-  unreadable: 'this user may not read it',
+  unreadable: 'this user may not read it'
+}
+
+const unloadable: Readonly<Partial<Record<FileProblem, string>>> = {
   'not-elf': 'it is not a Linux library',
   'not-64-bit': 'it is a 32-bit library',
   'wrong-architecture': 'it is for another processor',
   'not-a-library': 'it is a program, not a library'
-} as const
+}
+
+const rightLibrary =
+  'Enter the path of the 64-bit library of the installed client, for example /usr/safenet/lunaclient/lib/libCryptoki2_64.so.'
+
+const reasonIn = (reasons: typeof unreadable, { facts }: SeenKeyStore): string | undefined =>
+  facts.file.problem === null ? undefined : reasons[facts.file.problem]
 
 export const libraryRungs: readonly Rung<SeenKeyStore>[] = [
   {
@@ -20,42 +31,88 @@ export const libraryRungs: readonly Rung<SeenKeyStore>[] = [
     outcomes: [
       {
         verdict: 'fail',
-        when: ({ facts }) => facts.file.problem !== null,
-        say: ({ facts: { file } }) =>
-          `Library ${file.path} could not be loaded: ${file.problem === null ? '' : why[file.problem]}.`,
-        fix: 'Enter the path of the 64-bit library of the installed client, for example /usr/safenet/lunaclient/lib/libCryptoki2_64.so.',
+        when: (seen) => reasonIn(unreadable, seen) !== undefined,
+        say: (seen) => `Library ${seen.facts.file.path} could not be loaded: ${reasonIn(unreadable, seen)}.`,
+        fix: rightLibrary,
         field: 'library',
-        guide: 'Guide: HSM prerequisites, client installed'
+        guide: guidePlaces.client
       },
       {
         verdict: 'warn',
         when: ({ facts }) => facts.file.writableByOthers,
         say: ({ facts: { file } }) => `Other users of this machine may replace the library ${file.path}.`,
         fix: ({ facts: { file } }) => `chmod go-w ${file.path}, and look at its folder too.`,
-        field: 'library'
+        field: 'library',
+        guide: guidePlaces.client
       },
       {
         verdict: 'pass',
-        say: ({ facts: { file } }) =>
-          `${file.path}, ${file.architecture}, SHA-256 ${file.sha256?.slice(0, 16) ?? 'unknown'}…`
+        say: ({ facts: { file } }) => `${file.path}, SHA-256 ${file.sha256?.slice(0, 16) ?? 'unknown'}…`
       }
     ]
   },
   {
-    id: 'kms.loads',
-    title: 'Library starts',
+    id: 'kms.architecture',
+    title: 'Library fits this machine',
     outcomes: [
       {
         verdict: 'fail',
-        when: (seen) => stoppedIn(seen, ['turn', 'load']),
+        when: ({ facts }) => facts.file.problem !== null,
+        say: (seen) => {
+          const { path, architecture } = seen.facts.file
+          const built = architecture === null ? '' : ` (it is for ${architecture})`
+          return `Library ${path} could not be loaded: ${reasonIn(unloadable, seen) ?? seen.facts.file.problem}${built}.`
+        },
+        fix: rightLibrary,
+        field: 'library',
+        guide: guidePlaces.tested
+      },
+      { verdict: 'pass', say: ({ facts: { file } }) => `A shared library for ${file.architecture}, 64 bits.` }
+    ]
+  },
+  {
+    id: 'kms.loads',
+    title: 'Library loads',
+    outcomes: [
+      {
+        ...stoppedHere(['turn', 'load']),
         say: (seen) => `Library ${seen.facts.file.path} could not be loaded: ${stoppedWords(seen)}`,
-        fix: stoppedCure,
-        field: 'library'
+        field: 'library',
+        guide: guidePlaces.client
       },
       {
         verdict: 'fail',
-        when: (seen) => stoppedIn(seen, ['initialize']),
-        say: stoppedWords,
+        // An NSS folder that cannot be used: the library was never asked.
+        when: ({ facts }) => facts.stopped === null && facts.library === null,
+        say: 'The library was not loaded.',
+        fix: stoppedCure,
+        field: 'library'
+      },
+      { verdict: 'pass', say: 'The loader takes it, with everything that it needs.' }
+    ]
+  },
+  {
+    id: 'kms.runs-as',
+    title: 'Checked as the KMS will run',
+    independent: true,
+    outcomes: [
+      { verdict: 'skip', when: ({ facts }) => facts.ranAs === null, say: 'Not reached.' },
+      {
+        verdict: 'warn',
+        when: ({ facts, runAs }) => runAs !== null && facts.ranAs?.uid !== runAs,
+        say: (seen) => `Checked as ${who(seen)}; the KMS will run as the user with the number ${seen.runAs}.`,
+        fix: 'Run this check as root, or as the user of the KMS: files of the client and membership of hsmusers may differ.',
+        guide: guidePlaces.client
+      },
+      { verdict: 'pass', say: (seen) => `As ${who(seen)}, ${environmentOf(seen)}: as the KMS will run.` }
+    ]
+  },
+  {
+    id: 'kms.initialises',
+    title: 'Library starts',
+    outcomes: [
+      {
+        ...stoppedHere(['initialize']),
         fix: (seen) =>
           seen.config.profile === 'nss'
             ? stoppedCure(seen)
@@ -64,7 +121,7 @@ export const libraryRungs: readonly Rung<SeenKeyStore>[] = [
       },
       {
         verdict: 'fail',
-        when: ({ facts }) => facts.library === null,
+        when: (seen) => seen.facts.library === null && !stoppedIn(seen, ['slots']),
         say: stoppedWords,
         fix: stoppedCure,
         field: 'library'
@@ -72,8 +129,19 @@ export const libraryRungs: readonly Rung<SeenKeyStore>[] = [
       {
         verdict: 'pass',
         say: ({ facts: { library } }) =>
-          `${library?.description || 'PKCS#11 library'} ${library?.version}, ${library?.manufacturer}, Cryptoki ${library?.cryptoki}`
+          library === null
+            ? 'C_Initialize answers.'
+            : `${library.description || 'PKCS#11 library'} ${library.version}, ${library.manufacturer}, Cryptoki ${library.cryptoki}`
       }
     ]
   }
 ]
+
+function who({ facts }: SeenKeyStore): string {
+  return facts.ranAs === null ? 'nobody' : `${facts.ranAs.user} (${facts.ranAs.uid})`
+}
+
+function environmentOf({ config }: SeenKeyStore): string {
+  if (config.profile === 'nss' || config.confPath === undefined) return 'with an empty environment'
+  return `with ChrystokiConfigurationPath=${config.confPath} and nothing else in the environment`
+}

@@ -3,19 +3,24 @@ import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
 import type { Rung } from '../check.ts'
 import { folderRungs } from './folder-rungs.ts'
+import { identityRung, sameMasterKeyRung } from './identity-rungs.ts'
 import { libraryRungs } from './library-rungs.ts'
 import { partitionRungs } from './partition-rungs.ts'
+import { loginRung, pinStateRung, roleRung } from './pin-rungs.ts'
 import type { SeenKeyStore } from './seen-key-store.ts'
-import { useRungs } from './use-rungs.ts'
+import { lastRungs, useRungs } from './use-rungs.ts'
 
 /** Which steps of the probe a rung is about; those not named here cost nothing of their own. */
 const stepsOf: Readonly<Record<string, readonly ProbeStep[]>> = {
   'kms.library': ['file'],
-  'kms.loads': ['turn', 'load', 'initialize'],
+  'kms.loads': ['turn', 'load'],
+  'kms.initialises': ['initialize'],
   'kms.slot-present': ['slots'],
   'kms.login': ['session', 'login'],
   'kms.mechanisms': ['mechanisms'],
-  'kms.round-trips': ['aes-gcm', 'ec-p256', 'rsa-2048', 'random', 'sensitive']
+  'kms.round-trips': ['aes-gcm', 'ec-p256', 'rsa-2048', 'aes-kw', 'aes-kwp', 'random', 'sensitive'],
+  'kms.same-master-key': ['master-key'],
+  'kms.ends': ['logout', 'finalize']
 }
 
 function tookFor(rung: string, { facts }: SeenKeyStore): number {
@@ -27,8 +32,18 @@ const timed = (rungs: readonly Rung<SeenKeyStore>[]): readonly Rung<SeenKeyStore
   rungs.map((rung) => ({ ...rung, took: (seen) => tookFor(rung.id, seen) }))
 
 const ladders: Readonly<Record<KeyStoreConfig['profile'], readonly Rung<SeenKeyStore>[]>> = {
-  'gemalto-safenet': timed([...libraryRungs, ...partitionRungs, ...useRungs]),
-  nss: timed([...folderRungs, ...libraryRungs, ...useRungs])
+  'gemalto-safenet': timed([
+    ...libraryRungs,
+    ...partitionRungs,
+    identityRung,
+    pinStateRung,
+    loginRung,
+    roleRung,
+    ...useRungs,
+    sameMasterKeyRung,
+    ...lastRungs
+  ]),
+  nss: timed([...folderRungs, ...libraryRungs, identityRung, loginRung, ...useRungs, sameMasterKeyRung, ...lastRungs])
 }
 
 export function rungsFor({ profile }: Pick<KeyStoreConfig, 'profile'>): readonly Rung<SeenKeyStore>[] {

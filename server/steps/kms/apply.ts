@@ -11,14 +11,18 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
-import { probeToken } from '../../../lib/keystore/probe.ts'
 import { openKmsClient } from '../../../lib/kms-client/open-kms-client.ts'
+import { type Diagnosis, diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
+import { lastEvidence } from '../../checks/key-store/evidence.ts'
 import {
   isSameKeyStore,
+  isSameModule,
   type KeyStoreRecord,
   readKeyStoreRecord,
-  recordKeyStore
+  recordKeyStore,
+  recordMasterKey
 } from '../../checks/key-store/key-store-record.ts'
+import { refusalOf } from '../../checks/key-store/refusal.ts'
 import { serviceAddress } from '../../deploy/addresses.ts'
 import { ensureIdentity, identityFiles, identityIsGood, wizardIdentity } from '../../deploy/service-identity.ts'
 import type { ApplyContext } from '../apply-context.ts'
@@ -32,7 +36,13 @@ import { ensureKey, ensureServiceCa, issuedByToken } from './own-keys.ts'
 export async function applyKms(answers: KmsAnswers, context: ApplyContext): Promise<ApplyResult> {
   const config = await keyStoreOf(answers)
   const { host, address } = serviceAddress('kms', answers.kmsHost)
-  if (!(await isPrepared(config, host, context))) await prepare(answers, config, host, context)
+  const record = await readKeyStoreRecord(context.stateDir)
+  const prepared = record !== null && (await isPrepared(config, host, record, context))
+  // Just before it is used: nobody logs in where nothing has to be made.
+  const proof = await proveJustBefore(config, prepared ? null : pinOf(answers), record, context)
+  if (!prepared || proof.evidence.token?.serial !== record.serial) {
+    await prepare(answers, config, host, { record, proof, context })
+  }
   await context.effect('service', 'kms', async () => {
     await context.deploy.deploy(
       { name: 'kms', config: await kmsConfiguration(answers, config, context) },
@@ -44,27 +54,47 @@ export async function applyKms(answers: KmsAnswers, context: ApplyContext): Prom
   return {}
 }
 
-/** Keys, CA and certificates are there for this very token: nobody needs to log in for them. */
+/** Keys, CA and certificates are there for this very token and library: nobody needs to log in for them. */
 async function isPrepared(
   config: KeyStoreConfig,
   host: string,
+  record: KeyStoreRecord,
   { stateDir, database }: ApplyContext
 ): Promise<boolean> {
-  const record = await readKeyStoreRecord(stateDir)
-  if (record === null || !isSameKeyStore(config, record)) return false
+  if (!isSameKeyStore(config, record) || !(await isSameModule(record))) return false
   const [master, ca] = await Promise.all([findKeyRow(database, 'master'), findKeyRow(database, 'service-ca')])
   if (master?.state !== 'active' || ca?.state !== 'active' || ca.certificate === null) return false
   const [kms, wizard] = await Promise.all([
     identityIsGood(identityFiles(stateDir, 'kms'), 'kms', host),
     identityIsGood(identityFiles(stateDir, 'wizard'), 'wizard', null)
   ])
-  return kms && wizard && (await serialOf(config)) === record.serial
+  return kms && wizard
 }
 
-/** Asked without a login: a token may be swapped for another with the same name (security.md A17). */
-async function serialOf(config: KeyStoreConfig): Promise<string | null> {
-  const { choice } = await probeToken(config)
-  return choice?.found === true ? choice.token.serial : null
+/**
+ * The whole ladder once more, over what is there now; with a PIN only where the token is opened anyway.
+ * @throws AppError of the first rung that fails, and conflict when the library is not the one that was checked
+ */
+async function proveJustBefore(
+  config: KeyStoreConfig,
+  pin: string | null,
+  record: KeyStoreRecord | null,
+  { stateDir, database, report }: ApplyContext
+): Promise<Diagnosis> {
+  report('Looking at the key store')
+  const bound = record !== null && (await keysAreInUse(database)) ? record : null
+  const proof = await diagnoseKeyStore({ config, pin, stateDir, record: bound })
+  const refusal = refusalOf(config, proof)
+  if (refusal !== null) throw refusal
+  const checked = await lastEvidence(stateDir)
+  const now = proof.evidence.module
+  if (checked?.module.path === now.path) {
+    if (checked.module.sha256 === now.sha256) return proof
+    throw new AppError('conflict', `The library ${now.path} is not the one that was checked: it has changed since.`, {
+      cure: 'Look at who changed it, then Test and Next again.'
+    })
+  }
+  return proof
 }
 
 /** Keys that protect nothing yet may be made again elsewhere; those that do stay where they are. */
@@ -78,14 +108,20 @@ async function leaveOldKeyStore(record: KeyStoreRecord, database: Pool): Promise
   await forgetOwnKeys(database)
 }
 
+/** What making the keys needs to know of the look just before. */
+interface Preparation {
+  readonly record: KeyStoreRecord | null
+  readonly proof: Diagnosis
+  readonly context: ApplyContext
+}
+
 async function prepare(
   answers: KmsAnswers,
   config: KeyStoreConfig,
   host: string,
-  context: ApplyContext
+  { record, proof, context }: Preparation
 ): Promise<void> {
   const { stateDir, database, report } = context
-  const record = await readKeyStoreRecord(stateDir)
   if (record !== null && !isSameKeyStore(config, record)) await leaveOldKeyStore(record, database)
   report(`Opening the key store ${config.profile === 'nss' ? config.folder : config.partition}`)
   const store = await openKeyStore(config, pinOf(answers), {
@@ -95,9 +131,10 @@ async function prepare(
   })
   try {
     if (record !== null && record.serial !== store.token.serial) await leaveOldKeyStore(record, database)
-    await recordKeyStore(stateDir, config, store.token)
+    await recordKeyStore(stateDir, config, store.token, proof.evidence)
     report(`Master key in ${store.token.label}`)
-    await context.effect('key', 'master', () => ensureKey(database, store, 'master'))
+    const master = await context.effect('key', 'master', () => ensureKey(database, store, 'master'))
+    await recordMasterKey(stateDir, { id: master.id, checkValue: await store.checkValue(master) })
     report(`Service CA in ${store.token.label}`)
     const ca = await context.effect('certificate-authority', 'service-ca', () =>
       ensureServiceCa(database, store, context.install)
@@ -134,6 +171,7 @@ async function kmsConfiguration(answers: KmsAnswers, config: KeyStoreConfig, con
   return {
     ...base,
     keyStore: withIdentity(config, record),
+    ...(master.checkValue === null ? {} : { masterKeyCheckValue: master.checkValue }),
     pinFile,
     pinGuard: join(stateDir, 'pin-guard'),
     masterKey: master.id,
@@ -141,8 +179,10 @@ async function kmsConfiguration(answers: KmsAnswers, config: KeyStoreConfig, con
   }
 }
 
-function withIdentity(config: KeyStoreConfig, { serial }: KeyStoreRecord): KeyStoreConfig {
-  return config.profile === 'nss' ? config : { ...config, serial }
+/** Serial and library as they are on record: the KMS starts with no others. */
+function withIdentity(config: KeyStoreConfig, { serial, moduleSha256 }: KeyStoreRecord): KeyStoreConfig {
+  const known = moduleSha256 === null ? config : { ...config, moduleSha256 }
+  return known.profile === 'nss' ? known : { ...known, serial }
 }
 
 async function isCertificate(file: string, der: Buffer): Promise<boolean> {

@@ -7,6 +7,7 @@ import { readLunaState, setLunaFaults, setLunaState } from '../../../sandbox/lun
 import { createLunaToken, type LunaToken } from '../../../sandbox/luna/token.ts'
 import { freePort } from '../../../sandbox/ports.ts'
 import type { Finding } from '../../checks/check.ts'
+import { lastEvidence } from '../../checks/key-store/evidence.ts'
 import { kmsStep } from './step.ts'
 
 const pin = 'co-password'
@@ -66,14 +67,24 @@ test('the guide example passes every rung with one login', async () => {
   const verdicts = [...findings.values()].map(({ id, verdict }) => `${id} ${verdict}`)
   assert.deepEqual(verdicts, [
     'kms.library pass',
+    'kms.architecture pass',
     'kms.loads pass',
+    'kms.runs-as pass',
+    'kms.initialises pass',
     'kms.slot-present pass',
+    'kms.token-present pass',
     'kms.token-initialised pass',
     'kms.partition-label pass',
+    'kms.ha-group pass',
+    'kms.identity info',
     'kms.pin-state pass',
     'kms.login pass',
+    'kms.role pass',
     'kms.mechanisms pass',
     'kms.round-trips pass',
+    'kms.same-master-key skip',
+    'kms.free-space pass',
+    'kms.ends pass',
     'kms.master-key skip',
     'kms.host-resolves pass',
     'kms.port-free pass',
@@ -84,6 +95,9 @@ test('the guide example passes every rung with one login', async () => {
     /0 of at most 10 .*locks after at most 10 failures \(partition policy 20\)/
   )
   assert.equal((await readLunaState(folder)).logins, 1)
+  const evidence = await lastEvidence(state)
+  assert.deepEqual([evidence?.token?.serial, evidence?.loggedIn], [token.serial, true])
+  assert.match(evidence?.module.sha256 ?? '', /^[0-9a-f]{64}$/)
 })
 
 test('a wrong password is sent once, however often it is submitted, and the count is told', async () => {
@@ -142,13 +156,13 @@ test('a library that is missing, or is none, is named with the reason', async ()
   const text = join(dir, 'lib.so')
   await writeFile(text, 'no library')
   const found = failure(await check(state, answers({ library: text })))
-  assert.deepEqual([found.id, found.field], ['kms.library', 'library'])
+  assert.deepEqual([found.id, found.field], ['kms.architecture', 'library'])
 })
 
 test('a folder without Chrystoki.conf is a failure to start, beside the folder', async () => {
   const { state } = await fresh()
   const found = failure(await check(state, answers({ confPath: dir })))
-  assert.deepEqual([found.id, found.field], ['kms.loads', 'confPath'])
+  assert.deepEqual([found.id, found.field], ['kms.initialises', 'confPath'])
 })
 
 test('a locked Crypto Officer, and a last try, are told without a login', async () => {
@@ -166,8 +180,8 @@ test('the initial password is found out by the first operation, and role changep
   const { folder, state } = await fresh()
   await setLunaState(folder, { initialPin: true })
   const found = failure(await check(state, answers()))
-  assert.deepEqual([found.id, found.field], ['kms.round-trips', 'password'])
-  assert.match(found.cure ?? '', /role changepw -name co/)
+  assert.deepEqual([found.id, found.field], ['kms.role', 'password'])
+  assert.match(found.cure ?? '', /role changepw -name Crypto Officer/)
 })
 
 test('a library that crashes while logging in is named with the step', async () => {

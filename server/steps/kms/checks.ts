@@ -2,12 +2,15 @@
 import type { RowDataPacket } from 'mysql2/promise'
 import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
 import { keyStoreProfiles } from '../../../lib/keystore/profiles/registry.ts'
-import { type Check, defineCheck, defineDiagnosis } from '../../checks/check.ts'
+import { type Check, type CheckSurroundings, defineCheck, defineDiagnosis } from '../../checks/check.ts'
 import { diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
+import { keepEvidence } from '../../checks/key-store/evidence.ts'
+import { type KeyStoreRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { rungIds, rungsFor } from '../../checks/key-store/rungs.ts'
 import { waitingFor } from '../../checks/key-store/seen-key-store.ts'
 import { hostChecks } from '../host-checks.ts'
 import type { KmsAnswers } from './answers.ts'
+import { keysAreInUse } from './key-rows.ts'
 import { keyStoreOf, noClient, pinOf } from './key-store.ts'
 
 /** The probe has its own deadline (local 10 s, Luna 30 s, DPoD 60 s); this much more for waiting until others are done. */
@@ -21,17 +24,30 @@ const keyStoreCheck = defineDiagnosis<KmsAnswers>({
   deadlineMs: (answers) => profileDeadline(answers) + turnMs,
   fix: ({ keyStore }) => (keyStore === 'nss' ? noNss : noClient),
   find: async (answers, around, { signal, watch }) => {
+    const { stateDir } = around
     const question = {
       config: await keyStoreOf(answers),
       pin: pinOf(answers),
-      stateDir: around.stateDir,
-      confirmed: answers.keyStore === 'gemalto-safenet' && answers.sendAgain
+      stateDir,
+      confirmed: confirmationOf(answers),
+      record: await keysInUse(around)
     }
     const step = (now: ProbeStep) => around.progress(waitingFor(now))
-    const { findings } = await diagnoseKeyStore(question, { finding: watch.finding, step, signal })
+    const { findings, evidence } = await diagnoseKeyStore(question, { finding: watch.finding, step, signal })
+    await keepEvidence(stateDir, evidence)
     return findings
   }
 })
+
+function confirmationOf(answers: KmsAnswers) {
+  return answers.keyStore === 'nss' ? false : { again: answers.sendAgain, ...answers.confirmLabel }
+}
+
+/** The key store that must stay: keys in it protect something. */
+async function keysInUse({ stateDir, services }: CheckSurroundings): Promise<KeyStoreRecord | null> {
+  if (services.database === undefined || !(await keysAreInUse(services.database))) return null
+  return await readKeyStoreRecord(stateDir)
+}
 
 const noNss = 'Install the Debian package libnss3, or give the path of libsoftokn3.so.'
 

@@ -7,8 +7,8 @@ import type { GemaltoAnswers, KmsAnswers } from './answers.ts'
 /** @throws AppError not-found when no library was given and no HSM client is on this machine */
 export async function keyStoreOf(answers: KmsAnswers): Promise<KeyStoreConfig> {
   if (answers.keyStore === 'nss') return { profile: 'nss', folder: answers.nssFolder, module: answers.library }
-  const { slot, partition } = answers
-  return { profile: 'gemalto-safenet', ...(await clientOf(answers)), slot, partition }
+  const { slot, partition, serial } = answers
+  return { profile: 'gemalto-safenet', ...(await clientOf(answers)), slot, partition, serial }
 }
 
 export const noClient =
