@@ -13,7 +13,14 @@ import { rewrap } from './envelope.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { KeyStoreLink } from './key-store-link.ts'
 import type { RingKey } from './key-table.ts'
-import { findRotation, namedBy, type Progress, saveProgress, startRotation } from './rotation-table.ts'
+import {
+  findRotation,
+  namedBy,
+  type Progress,
+  type StoredRotation,
+  saveProgress,
+  startRotation
+} from './rotation-table.ts'
 import type { WrappingKeys } from './wrapping-keys.ts'
 
 export interface KeyRotations {
@@ -36,10 +43,11 @@ interface Parts {
 }
 
 export function openKeyRotations({ database, link, ring, keys, masterReplaced }: Parts): KeyRotations {
-  const begin: KeyRotations['begin'] = async (purpose, tenant) => {
+  const begin = async (purpose: 'master' | 'tenant', tenant: string | null): Promise<StoredRotation> => {
+    // In this order: a rotation that another one begins after the first look is seen by the second, or makes `next` null.
+    const current = await ring.active(purpose, tenant)
     const running = await findRotation(database, { purpose, tenant: tenant ?? '', state: 'rewrapping' })
     if (running !== null) return running
-    const current = await ring.active(purpose, tenant)
     const begun = await ring.next(current, async (next, connection) => {
       const older = await olderVersions(connection, next)
       const id = randomUUID()
@@ -52,7 +60,7 @@ export function openKeyRotations({ database, link, ring, keys, masterReplaced }:
     return rotation ?? begin(purpose, tenant)
   }
 
-  const advance: KeyRotations['advance'] = (id, most) =>
+  const advance = (id: string, most: number): Promise<StoredRotation> =>
     withTransaction(database, async (connection) => {
       const rotation = await findRotation(connection, { id }, 'FOR UPDATE')
       if (rotation === null) throw new AppError('not-found', 'There is no such rotation.')
@@ -108,13 +116,22 @@ export function openKeyRotations({ database, link, ring, keys, masterReplaced }:
     }
   }
 
-  const outcome = <T>(work: () => Promise<T>) =>
-    retryDeadlock(work).catch((thrown: unknown) => {
+  // One at a time in this process: who waits for a row's lock holds a connection, and the one who has it needs another.
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = last.then(work, work)
+    last = mine.catch(() => {})
+    return mine
+  }
+  const told = async (work: () => Promise<StoredRotation>): Promise<KeyRotation> => {
+    const { lastRow, ...rotation } = await inTurn(() => retryDeadlock(work)).catch((thrown: unknown) => {
       throw asDatabaseError(thrown)
     })
+    return rotation
+  }
   return {
-    begin: (purpose, tenant) => outcome(() => begin(purpose, tenant)),
-    advance: (id, most) => outcome(() => advance(id, most))
+    begin: (purpose, tenant) => told(() => begin(purpose, tenant)),
+    advance: (id, most) => told(() => advance(id, most))
   }
 }
 
