@@ -1,15 +1,28 @@
 /** The agent's calls as jobs for its threads: which key is meant, and what may be tried once more. */
+import type { KeyObject } from 'node:crypto'
 import { AgentRefusal, problemOf } from './agent-problem.ts'
 import type { AgentAnswer, AgentCall, AgentOperations } from './agent-protocol.ts'
 import { JobRefused, type ThreadHandle } from './agent-thread-handle.ts'
 import type { NumberedKey } from './agent-thread-protocol.ts'
 import type { AgentThreads } from './agent-threads.ts'
 import type { KeyRef, KeySpec } from './keystore.ts'
+import { publicKeyObject } from './public-key.ts'
+import { signInput, verifiedSignature } from './signature.ts'
+import { unpooled } from './unpooled.ts'
+
+interface CalledKey {
+  readonly ref: KeyRef
+  readonly number: number
+  /** Null for AES. */
+  readonly publicKey: KeyObject | null
+  /** As it is told to threads. */
+  readonly found: NumberedKey
+}
 
 export class AgentCalls {
   readonly #threads: AgentThreads
   /** Keys by id, as they were last looked up in this login. */
-  readonly #keys = new Map<string, Promise<NumberedKey | null>>()
+  readonly #keys = new Map<string, Promise<CalledKey | null>>()
   /** The public half that an id was found with first: it never changes. */
   readonly #publicHalves = new Map<string, string>()
   readonly #making = new Set<string>()
@@ -41,17 +54,17 @@ export class AgentCalls {
           if (key.ref.algorithm !== 'AES-256') {
             throw new AgentRefusal('invalid-input', `The key ${ask.id} has no check value.`, '')
           }
-          return this.#threads.run('checkValue', { key: key.number }, key, on)
+          return this.#threads.run('checkValue', { key: key.number }, key.found, on)
         })
       case 'sign': {
         // A copy: what came over IPC is a view of the whole message, and all of it would travel on.
-        const data = new Uint8Array(ask.data)
+        const data = unpooled(ask.data)
         return this.#withKey(ask.id, (key, on) => {
           const { algorithm } = key.ref
           if (algorithm !== ask.algorithm) {
             throw new AgentRefusal('invalid-input', `The key ${ask.id} is ${algorithm}, not ${ask.algorithm}.`, '')
           }
-          return this.#threads.run('sign', { key: key.number, data }, key, on)
+          return this.#sign(key, data, on)
         })
       }
       case 'random':
@@ -61,22 +74,33 @@ export class AgentCalls {
       case 'ping':
         return this.#threads.run('ping', ask)
       case 'encrypt': {
-        const bytes = { plaintext: new Uint8Array(ask.plaintext), aad: new Uint8Array(ask.aad) }
-        return this.#withKey(ask.id, (key, on) => this.#threads.run('encrypt', { key: key.number, ...bytes }, key, on))
+        const bytes = { plaintext: unpooled(ask.plaintext), aad: unpooled(ask.aad) }
+        return this.#withKey(ask.id, (key, on) =>
+          this.#threads.run('encrypt', { key: key.number, ...bytes }, key.found, on)
+        )
       }
       case 'decrypt': {
         const { mode, iv, data } = ask.sealed
-        const sealed = { mode, iv: new Uint8Array(iv), data: new Uint8Array(data) }
-        const aad = new Uint8Array(ask.aad)
+        const sealed = { mode, iv: unpooled(iv), data: unpooled(data) }
+        const aad = unpooled(ask.aad)
         return this.#withKey(ask.id, (key, on) =>
-          this.#threads.run('decrypt', { key: key.number, sealed, aad }, key, on)
+          this.#threads.run('decrypt', { key: key.number, sealed, aad }, key.found, on)
         )
       }
     }
   }
 
+  async #sign(key: CalledKey, data: Uint8Array, on: ThreadHandle | null): Promise<Uint8Array> {
+    const { ref, number, publicKey } = key
+    if (publicKey === null) throw new AgentRefusal('invalid-input', `The key ${ref.id} does not sign.`, '')
+    if (this.#threads.threadsVerify) return await this.#threads.run('sign', { key: number, data }, key.found, on)
+    const input = unpooled(signInput(ref, data))
+    const raw = await this.#threads.run('signRaw', { key: number, input }, key.found, on)
+    return verifiedSignature(ref, publicKey, data, raw)
+  }
+
   /** Every operation here may be repeated: nothing is created or destroyed by it. */
-  async #withKey<T>(id: string, use: (key: NumberedKey, on: ThreadHandle | null) => Promise<T>): Promise<T> {
+  async #withKey<T>(id: string, use: (key: CalledKey, on: ThreadHandle | null) => Promise<T>): Promise<T> {
     let key = await this.#get(id)
     return await this.#twice(
       (on) => use(key, on),
@@ -98,7 +122,7 @@ export class AgentCalls {
   }
 
   /** @throws AgentRefusal not-found */
-  async #get(id: string): Promise<NumberedKey> {
+  async #get(id: string): Promise<CalledKey> {
     const key = await this.#find(id)
     if (key === null) {
       throw new AgentRefusal('not-found', `The token has no key ${id}.`, 'Restore the token from its backup.')
@@ -106,7 +130,7 @@ export class AgentCalls {
     return key
   }
 
-  #find(id: string): Promise<NumberedKey | null> {
+  #find(id: string): Promise<CalledKey | null> {
     const known = this.#keys.get(id)
     if (known !== undefined) return known
     const looked = this.#look(id)
@@ -120,7 +144,7 @@ export class AgentCalls {
     return looked
   }
 
-  async #look(id: string): Promise<NumberedKey | null> {
+  async #look(id: string): Promise<CalledKey | null> {
     const found = await this.#threads.run('look', { id })
     if (found === null) return null
     const half = JSON.stringify(found.jwk)
@@ -130,10 +154,12 @@ export class AgentCalls {
       throw new AgentRefusal('conflict', `The key ${id} is another one now.`, 'Restore the token from its backup.')
     }
     this.#numbers += 1
-    return { ...found, number: this.#numbers }
+    const number = this.#numbers
+    const publicKey = found.jwk === null ? null : publicKeyObject(found.jwk)
+    return { ref: found.ref, number, publicKey, found: { ...found, number } }
   }
 
-  #forget({ ref, number }: NumberedKey): void {
+  #forget({ ref, number }: CalledKey): void {
     this.#threads.forget(number)
     const known = this.#keys.get(ref.id)
     void known?.then((key) => {
@@ -142,7 +168,7 @@ export class AgentCalls {
   }
 
   async #publicKey(id: string) {
-    const { jwk } = await this.#get(id)
+    const { jwk } = (await this.#get(id)).found
     if (jwk === null) throw new AgentRefusal('invalid-input', `The key ${id} has no public half.`, '')
     return jwk
   }

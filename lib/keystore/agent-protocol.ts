@@ -55,6 +55,8 @@ export type AgentAnswer =
 export interface AgentStart {
   readonly start: ModuleStart
   readonly choices: MechanismChoices
+  /** Keys are used as session copies, where the token lets us make one. */
+  readonly copyKeysToSession: boolean
   /** The store may be made now (NSS): a token without a PIN gets this one. */
   readonly create: boolean
   /** Sessions that may do the work, each in a thread of its own. */

@@ -34,6 +34,7 @@ export class ThreadHandle {
   /** In the order in which they are done. */
   readonly #given = new Map<number, GivenJob>()
   readonly #known = new Set<number>()
+  readonly #wake = new Int32Array(new SharedArrayBuffer(4))
   /** When the job that is being done began, at the earliest. */
   #since = 0
   /** Messages with jobs that are not answered yet. */
@@ -44,15 +45,16 @@ export class ThreadHandle {
   msPerJob = 5
 
   /** @param hear is given everything but answers; @param answered after each message with answers */
-  constructor(hear: (message: FromThread) => void, answered: (thread: ThreadHandle) => void) {
-    this.worker = new Worker(new URL('./agent-thread.ts', import.meta.url))
+  constructor(kind: 'keeper' | 'worker', hear: (message: FromThread) => void, answered: () => void) {
+    const program = kind === 'keeper' ? './agent-keeper-thread.ts' : './agent-worker-thread.ts'
+    this.worker = new Worker(new URL(program, import.meta.url), { workerData: { wake: this.#wake } })
     this.worker.on('message', (message: FromThread) => {
       if (message.kind !== 'answers') return hear(message)
       this.#since = performance.now()
       this.msPerJob = (this.msPerJob + message.ms) / 2
       if (message.last) this.batches -= 1
       for (const answer of message.answers) this.#settle(answer)
-      answered(this)
+      answered()
     })
     // A defect of ours, not of the library: the whole agent ends, and is started again.
     this.worker.on('error', (error) => {
@@ -62,6 +64,9 @@ export class ThreadHandle {
 
   tell(message: ToThread): void {
     this.worker.postMessage(message)
+    // A worker sleeps on this word.
+    Atomics.add(this.#wake, 0, 1)
+    Atomics.notify(this.#wake, 0)
   }
 
   give(given: readonly GivenJob[]): void {

@@ -36,7 +36,10 @@ export interface KeeperJobs {
 export interface SessionJobs {
   generate: { ask: AgentOperations['create']['ask']; answer: null }
   checkValue: { ask: { readonly key: number }; answer: string }
+  /** Signs and verifies, for a token that is as fast as we are. */
   sign: { ask: { readonly key: number; readonly data: Uint8Array }; answer: Uint8Array }
+  /** The token's part of signing alone: whoever asks for this one verifies. */
+  signRaw: { ask: { readonly key: number; readonly input: Uint8Array }; answer: Uint8Array }
   random: AgentOperations['random']
   encrypt: {
     ask: { readonly key: number; readonly plaintext: Uint8Array; readonly aad: Uint8Array }

@@ -2,16 +2,17 @@
  * Carries out jobs in one session with synchronous PKCS#11: pkcs11js's asynchronous calls are unsafe, and capped by libuv's pool
  * (pkcs11.md section 0). One of these in each thread, so a slow token works for as many callers as there are sessions.
  */
-import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import type pkcs11js from 'pkcs11js'
-import { AgentRefusal } from './agent-problem.ts'
 import type { SealedBytes } from './agent-protocol.ts'
 import type { NumberedKey, SessionJobs } from './agent-thread-protocol.ts'
 import { gcmDecrypt, gcmEncrypt, type IvMode, refusesCallerIv } from './gcm.ts'
 import { checkValue, generateAes, generateSigningPair, signRaw } from './key-operations.ts'
 import { attempt, openUserSession } from './module.ts'
 import type { MechanismChoices } from './profiles/profile.ts'
-import { ecdsaDer, hashFor, sha256DigestInfo } from './public-key.ts'
+import { publicKeyObject } from './public-key.ts'
+import { signInput, verifiedSignature } from './signature.ts'
+import { unpooled } from './unpooled.ts'
 
 /** The key was looked up again after the job was given out. */
 export class KeyForgotten extends Error {}
@@ -44,7 +45,7 @@ export class SessionWork {
 
   learn(keys: readonly NumberedKey[]): void {
     for (const key of keys) {
-      const publicKey = key.jwk === null ? null : createPublicKey({ key: { ...key.jwk }, format: 'jwk' })
+      const publicKey = key.jwk === null ? null : publicKeyObject(key.jwk)
       this.#keys.set(key.number, { ...key, use: Buffer.from(key.handle), publicKey })
     }
   }
@@ -61,6 +62,10 @@ export class SessionWork {
         return checkValue(this.#where(), this.#key(ask.key).use)
       case 'sign':
         return this.#sign(this.#key(ask.key), ask.data)
+      case 'signRaw': {
+        const { ref, use } = this.#key(ask.key)
+        return unpooled(signRaw(this.#where(), ref.algorithm, use, Buffer.from(ask.input)))
+      }
       case 'random': {
         const { library, session } = this.#where()
         return unpooled(attempt('C_GenerateRandom', () => library.C_GenerateRandom(session, Buffer.alloc(ask.bytes))))
@@ -109,16 +114,10 @@ export class SessionWork {
     return null
   }
 
-  /** A stale handle can name another key, and hardware fails: nothing leaves that the public key does not verify. */
   #sign({ ref, use, publicKey }: KnownKey, data: Uint8Array): Uint8Array {
     if (publicKey === null) throw new Error('a job signs with a key that does not')
-    const name = hashFor(ref.algorithm)
-    const digest = hash(name, data, 'buffer')
-    const isRsa = ref.algorithm.startsWith('RSA')
-    const raw = signRaw(this.#where(), ref.algorithm, use, isRsa ? sha256DigestInfo(digest) : digest)
-    const signature = isRsa ? raw : ecdsaDer(raw)
-    if (!verify(name, data, publicKey, signature)) throw wrongSignature(ref.id)
-    return unpooled(signature)
+    const raw = signRaw(this.#where(), ref.algorithm, use, signInput(ref, data))
+    return unpooled(verifiedSignature(ref, publicKey, data, raw))
   }
 
   #encrypt(key: KnownKey, plaintext: Buffer, aad: Buffer): SealedBytes {
@@ -135,14 +134,4 @@ export class SessionWork {
       return seal(this.#ivMode)
     }
   }
-}
-
-/** Nothing that this agent says can be trusted any more (pkcs11.md section 0). */
-function wrongSignature(id: string): AgentRefusal {
-  return new AgentRefusal('key-store-unavailable', `The token answered a wrong signature for key ${id}.`, '', true)
-}
-
-/** A copy that owns its memory: a Buffer shares its pool with others, and the whole pool would travel between threads. */
-export function unpooled(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(bytes)
 }

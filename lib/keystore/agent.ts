@@ -2,6 +2,7 @@
  * The hsm-agent: the process that holds the token. Started by agent-client.ts, dies with it, and may be killed at any time.
  * Its main thread never calls the library, so it can tell that a call hangs. Nothing else may import this program.
  */
+import { flushCompileCache } from 'node:module'
 import { AgentCalls } from './agent-calls.ts'
 import type { AgentAnswer, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
 import type { FromThread } from './agent-thread-protocol.ts'
@@ -31,9 +32,22 @@ function open(request: AgentStart): void {
 }
 
 function hear(message: FromThread): void {
-  if (message.kind === 'kept') tell({ kind: 'opened', token: message.token })
-  else if (message.kind === 'finalized') tell({ kind: 'closed' })
-  else if (message.kind !== 'joined' && message.kind !== 'not-joined' && message.kind !== 'answers') tell(message)
+  switch (message.kind) {
+    case 'kept':
+      tell({ kind: 'opened', token: message.token })
+      // Now, because this process is ended by a signal, and Node writes it at the exit.
+      flushCompileCache()
+      break
+    case 'finalized':
+      tell({ kind: 'closed' })
+      break
+    case 'step':
+    case 'may-i-log-in':
+    case 'login-answered':
+    case 'not-opened':
+      tell(message)
+      break
+  }
 }
 
 async function run(call: Extract<ToAgent, { kind: 'calls' }>['calls'][number], by: AgentCalls): Promise<void> {

@@ -19,11 +19,12 @@ export const nss: KeyStoreProfile = {
     '/usr/lib64/libsoftokn3.so'
   ],
   deadlineMs: () => 10_000,
+  copyKeysToSession: () => true,
   sessions: () => 2 * availableParallelism(),
   // NSS takes any password, an empty one too, whatever minPWLen says: the minimum is ours.
   pin: { min: 12, max: 255, refused: /[\0\r\n]/ },
   locksOnWrongPins: false,
-  mechanisms: { rsaKeyPairGen: [0x0000], copyKeysToSession: true },
+  mechanisms: { rsaKeyPairGen: [0x0000] },
   hints: {
     160: { say: 'The folder holds a key store with another password.', cure },
     161: { say: 'The folder holds a key store with another password.', cure },

@@ -22,8 +22,6 @@ export interface TokenWanted {
 export interface MechanismChoices {
   /** RSA key pair generation, best first: a Luna partition in FIPS mode lacks CKM_RSA_PKCS_KEY_PAIR_GEN. */
   readonly rsaKeyPairGen: readonly number[]
-  /** Software tokens decrypt a token key at every use: work with a session copy (C_CopyObject) instead. */
-  readonly copyKeysToSession: boolean
 }
 
 /** One kind of key store, as data. A third one is another file like the two beside this one, and a test. */
@@ -38,6 +36,8 @@ export interface KeyStoreProfile {
   readonly deadlineMs: (module: string) => number
   /** Sessions that do the work, each in a thread: more of them where the token is far away. The token may allow fewer. */
   readonly sessions: (module: string) => number
+  /** Software tokens read or decrypt a token key at every use: work with a session copy (C_CopyObject) where they let us. */
+  readonly copyKeysToSession: (module: string) => boolean
   readonly pin: PinShape
   /** True: the token locks after wrong logins, so they are budgeted; false: they are only slowed down. */
   readonly locksOnWrongPins: boolean

@@ -1,0 +1,74 @@
+/**
+ * A worker thread of the hsm-agent: one session, synchronous calls, nothing else. Once it has joined it never returns to its
+ * event loop: it sleeps on a word of shared memory, which costs a tenth of the work that an event does, and thirty of these
+ * share the cores with the callers. Started by agent-threads.ts; nothing else may import this program.
+ */
+import { flushCompileCache } from 'node:module'
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { refusedJob } from './agent-job-answer.ts'
+import type { FromThread, Job, JobAnswer, ToThread } from './agent-thread-protocol.ts'
+import { type SessionJob, SessionWork } from './agent-work.ts'
+import { CallRefused, loadModule, openUserSession } from './module.ts'
+
+/** Answers are sent at the latest after this time, so that the main thread sees that calls go on. */
+const flushMs = 20
+
+if (parentPort !== null) join(parentPort)
+
+function join(port: MessagePort): void {
+  port.on('message', (message: ToThread) => {
+    if (message.kind !== 'join') return
+    const tell = (answer: FromThread) => port.postMessage(answer)
+    try {
+      const library = loadModule(message.module)
+      const slot = Buffer.from(message.slot)
+      const session = new SessionWork(library, slot, openUserSession(library, slot), message.choices)
+      tell({ kind: 'joined' })
+      flushCompileCache()
+      serve(port, session, tell)
+    } catch (error) {
+      if (!(error instanceof CallRefused)) throw error
+      tell({ kind: 'not-joined', failure: error.failure })
+    }
+  })
+}
+
+function serve(port: MessagePort, session: SessionWork, tell: (message: FromThread) => void): never {
+  const wake: Int32Array = workerData.wake
+  for (let seen = 0; ; seen = Atomics.load(wake, 0)) {
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+      const message: ToThread = next.message
+      if (message.kind === 'forget') session.forget(message.key)
+      if (message.kind !== 'jobs') continue
+      session.learn(message.keys)
+      runAll(message.jobs, session, tell)
+    }
+    Atomics.wait(wake, 0, seen)
+  }
+}
+
+function runAll(jobs: readonly Job[], session: SessionWork, tell: (message: FromThread) => void): void {
+  let answers: JobAnswer[] = []
+  const began = performance.now()
+  let flushed = began
+  for (let index = 0; index < jobs.length; index++) {
+    answers.push(answer(jobs[index] as Job & SessionJob, session))
+    const now = performance.now()
+    const last = index === jobs.length - 1
+    if (!last && now - flushed < flushMs) continue
+    tell({ kind: 'answers', answers, ms: (now - began) / (index + 1), last })
+    answers = []
+    flushed = now
+  }
+}
+
+function answer(job: Job & SessionJob, session: SessionWork): JobAnswer {
+  try {
+    return { job: job.job, ok: true, value: session.run(job) }
+  } catch (thrown) {
+    const refused = refusedJob(job, thrown)
+    const { failure, fatal } = refused.problem
+    if (failure !== null && (refused.again || !fatal)) session.replaceSession()
+    return refused
+  }
+}
