@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ckrOf } from './ckr.ts'
-import { type Bench, type Cell, newBench, type Outcome } from './ckr-matrix.trial.ts'
+import { type Bench, type Cell, newBench, type Outcome } from './ckr-matrix-testing.ts'
 
 const calls = [
   'C_Initialize',
