@@ -17,7 +17,7 @@ import type { PinGuard } from './pin-guard.ts'
 import type { Confirmation } from './pin-rules.ts'
 import { type KeyStoreProfile, pinProblem } from './profiles/profile.ts'
 import { profileOf } from './profiles/registry.ts'
-import type { TokenChoice } from './token-facts.ts'
+import type { SlotFacts, TokenChoice } from './token-facts.ts'
 import { takeTurn } from './turns.ts'
 
 export interface PinChange {
@@ -29,7 +29,7 @@ export interface ChangePinOptions {
   readonly guard: PinGuard
   readonly confirmed?: Confirmation | undefined
   /** Awaited after the login, before C_SetPIN is sent: put the new password where a kill does not lose it. */
-  readonly beforeChange?: (() => Promise<void>) | undefined
+  readonly beforeChange?: ((token: SlotFacts) => Promise<void>) | undefined
   readonly onStep?: ((step: ChangeStep) => void) | undefined
   /** The profile's by default; milliseconds. */
   readonly deadlineMs?: number | undefined
@@ -149,13 +149,14 @@ class Change {
     this.#open = null
     await this.#loginGate.answered(loginOutcome(failure))
     if (failure !== null && failure.code !== pinExpired) return this.#end(callRefused(this.#profile, failure))
-    if (this.#choice === undefined) return
+    const choice = this.#choice
+    if (choice?.found !== true) return
     this.#clock.pause()
     // First the record that something is under way, then the password where a kill does not lose it, then C_SetPIN.
-    const answer = await this.#changeGate.ask(this.#choice, false)
-    if ('refusal' in answer) return this.#end(loginRefused(answer.refusal, this.#choice))
+    const answer = await this.#changeGate.ask(choice, false)
+    if ('refusal' in answer) return this.#end(loginRefused(answer.refusal, choice))
     try {
-      await this.#options.beforeChange?.()
+      await this.#options.beforeChange?.(choice.token)
     } catch (error) {
       await this.#changeGate.answered('undecided')
       throw error

@@ -88,7 +88,7 @@ describe('the PIN guard', () => {
   it('says of a locked partition who can reset it, and when that is possible at all', async () => {
     const answer = await guard.beforeLogin(serial, 'right', tokenFlags(0x4040c), luna)
     assert.ok('refusal' in answer)
-    assert.match(answer.refusal.cure, /Partition SO.*role resetpw.*only if HSM policy 15 was on before; otherwise/)
+    assert.match(answer.refusal.cure, /Partition SO.*role resetpw.*policy 15 was on before.*otherwise/)
   })
 
   it('warns when the token counts failures that we do not know', async () => {
@@ -139,6 +139,7 @@ describe('the PIN guard', () => {
       assert.ok('attempt' in answer)
       answer.attempt.settle(outcome)
     }
+    assert.equal(guard.verdictOn(serial, 'old'), null)
     await change('undecided')
     assert.deepEqual([guard.verdictOn(serial, 'old'), guard.verdictOn(serial, 'new')], [null, 'rejected'])
     await change('accepted')
@@ -156,6 +157,15 @@ describe('the PIN guard', () => {
     assert.deepEqual([guard.verdictOn(serial, 'old'), guard.verdictOn(serial, 'new')], [null, null])
     assert.equal(guard.known(serial).failures, 1)
     assert.equal(await tryPin('new', 'accepted'), 'sent')
+    assert.equal(guard.verdictOn(serial, 'old'), 'another')
+  })
+
+  it('knows nothing of a password while it is being sent', async () => {
+    await tryPin('new', 'rejected')
+    const answer = await guard.beforeLogin(serial, 'old', well, luna, 'new')
+    assert.ok('attempt' in answer)
+    assert.deepEqual([guard.verdictOn(serial, 'old'), guard.verdictOn(serial, 'new')], [null, null])
+    answer.attempt.settle('undecided')
   })
 
   it('keeps tokens apart', async () => {
@@ -226,8 +236,7 @@ function rival(body: string) {
   const factsFile = JSON.stringify(new URL('./token-facts.ts', import.meta.url).href)
   const program = `
     import { openPinGuard } from ${guardFile}
-    import type { LoginPolicy } from './pin-rules.ts'
-import { tokenFlags } from ${factsFile}
+    import { tokenFlags } from ${factsFile}
     const guard = openPinGuard(${JSON.stringify(state)})
     const ask = (pin) => guard.beforeLogin('${serial}', pin, tokenFlags(0x40c), { locks: true, confirmed: false, label: '' })
     ${body}`

@@ -44,8 +44,11 @@ export interface PinGuard {
     next?: string
   ) => Promise<{ readonly attempt: LoginAttempt } | { readonly refusal: LoginRefusal }>
   readonly known: (token: string) => KnownLogins
-  /** What the token said of this PIN when it was sent last, without asking it; null when that is not known. */
-  readonly verdictOn: (token: string, pin: string) => 'accepted' | 'rejected' | null
+  /**
+   * What is known of this PIN without asking the token: accepted or rejected when it was sent last, `another` when a
+   * different one was accepted last; null when nothing is known, or it is being sent.
+   */
+  readonly verdictOn: (token: string, pin: string) => 'accepted' | 'rejected' | 'another' | null
   /** The store was made anew: what was remembered about the old one means nothing. */
   readonly forget: (token: string) => Promise<void>
 }
@@ -112,10 +115,12 @@ export function openPinGuard(stateDir: string, options: PinGuardOptions = {}): P
       return { failures, lastAt: lastFailureAt === 0 ? null : new Date(lastFailureAt) }
     },
     verdictOn(token, pin) {
-      const { accepted, rejected } = readRecord(pathOf(token), token)
+      const { accepted, rejected, open } = readRecord(pathOf(token), token)
       const mac = macOf(token, pin)
+      if (open?.mac === mac || open?.next === mac) return null
       if (accepted === mac) return 'accepted'
-      return rejected.includes(mac) ? 'rejected' : null
+      if (rejected.includes(mac)) return 'rejected'
+      return accepted === null ? null : 'another'
     },
     async forget(token) {
       const unlock = await locked(token)
