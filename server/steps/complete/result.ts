@@ -1,7 +1,7 @@
 /** What stands on Setup Complete!: the services, the key store, fingerprints, and what is left to do. */
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { Pool, RowDataPacket } from 'mysql2/promise'
+import type { Pool } from 'mysql2/promise'
 import { fingerprint } from '../../../lib/x509/fingerprint.ts'
 import { catalog } from '../../../services/catalog.ts'
 import { readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
@@ -9,6 +9,7 @@ import { readDeployedConfig, runFolder } from '../../deploy/process/run-folder.t
 import { reachOf } from '../../deploy/process/service-request.ts'
 import { identityFiles } from '../../deploy/service-identity.ts'
 import type { ServiceStatus } from '../../deploy/target.ts'
+import { activeMasterKey, lastDrill } from './recovery-drill.ts'
 
 export interface InstallResult {
   readonly verdict: { readonly ok: boolean; readonly text: string }
@@ -48,6 +49,8 @@ export async function installResult(
     (pem) => new X509Certificate(pem),
     () => null
   )
+  const masterKey = database === null ? null : await activeMasterKey(database)
+  const drill = await lastDrill(stateDir, masterKey)
   const sick = statuses.filter(({ state }) => state !== 'ready')
   const ok = statuses.length === Object.keys(catalog).length && sick.length === 0
   const address = (name: ServiceStatus['name']) => statuses.find((status) => status.name === name)?.address ?? ''
@@ -58,7 +61,7 @@ export async function installResult(
       address: at,
       state: state === 'ready' ? 'ready' : `${state}: ${detail}`,
       ok: state === 'ready',
-      lastCheck: `${now.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+      lastCheck: inUtc(now)
     })),
     hsm: {
       hsmProtected: record?.profile === 'gemalto-safenet',
@@ -66,7 +69,8 @@ export async function installResult(
       serial: record?.serial ?? 'not known',
       slot: record === null ? 'not known' : String(record.slot),
       fipsMode: 'unknown',
-      masterKeyId: (await masterKeyId(database)) ?? 'not known'
+      masterKeyId: masterKey ?? 'not known',
+      ...(drill === null ? {} : { decryptedAfterRestart: inUtc(new Date(drill.at)) })
     },
     caFingerprint: certificate === null ? 'not made yet' : fingerprint(certificate),
     enrolCommand: enrolCommand(address('dae'), (await daeHasGiven(stateDir)) ? null : ca),
@@ -80,6 +84,11 @@ export async function installResult(
       'Deploy the DDKG packages (proprietary, not included).'
     ]
   }
+}
+
+/** 2026-03-01 10:42:09 UTC */
+function inUtc(at: Date): string {
+  return `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
 function verdictFor(sick: readonly ServiceStatus[]): string {
@@ -113,12 +122,4 @@ function portsOf(statuses: readonly ServiceStatus[]): string {
     .filter(({ name }) => name === 'dae' || name === 'cp')
     .map(({ address }) => new URL(address).port)
     .join(', ')
-}
-
-async function masterKeyId(database: Pool | null): Promise<string | null> {
-  if (database === null) return null
-  const [rows] = await database.query<RowDataPacket[]>(
-    `SELECT id FROM kms_keys WHERE purpose = 'master' AND state = 'active'`
-  )
-  return rows[0] === undefined ? null : String(rows[0].id)
 }
