@@ -55,7 +55,11 @@ export const pinStateRung: Rung<SeenKeyStore> = {
     },
     {
       verdict: 'fail',
-      when: (seen) => meant(seen)?.flags.userPinFinalTry === true && seen.facts.login?.sent !== true,
+      // A password that was confirmed and held back for another reason is told by the login.
+      when: (seen) =>
+        meant(seen)?.flags.userPinFinalTry === true &&
+        seen.facts.login?.sent !== true &&
+        (seen.facts.login?.refusal?.reason ?? 'final-try') === 'final-try',
       say: 'One more wrong password would lock the partition, so none was sent.',
       fix: 'Log in once with the right password in lunacm (`role login -name Crypto Officer`): that sets the counter back. Or type the name of the partition to confirm the last try.',
       field: 'confirmLabel',
