@@ -186,7 +186,7 @@ describe('a client of Data Protection on Demand', () => {
     const entries = [{ name: 'Chrystoki.conf' }, { name: 'libs/64/libCryptoki2.so', content: library }]
     writeFileSync(bad, zipOf(entries))
     await assert.rejects(importIt(bad), { code: 'check-failed', message: /AArch64/ })
-    await assert.rejects(importIt(join(work, 'absent.zip')), { code: 'not-found' })
+    await assert.rejects(importIt(join(work, 'absent.zip')), { code: 'invalid-input', message: /There is no/ })
     assert.equal(existsSync(into), false)
     assert.equal(existsSync(stateDir), false)
   })

@@ -18,10 +18,10 @@ export interface StagedClient {
   readonly links: ReadonlyMap<string, string>
 }
 
-/** @throws AppError invalid-input for what is no client, not-found when nothing is there */
+/** @throws AppError invalid-input for what is no client, or not there */
 export async function stageClient(source: string, folder: string): Promise<StagedClient> {
   const info = await stat(source).catch((cause: unknown) => {
-    throw new AppError('not-found', `There is no ${source}.`, { cure: 'Name the zip as it was downloaded.', cause })
+    throw new AppError('invalid-input', `There is no ${source}.`, { cure: 'Name the zip as it was downloaded.', cause })
   })
   return info.isDirectory() ? await stageFolder(source, folder) : await stageZip(source, info.size, folder)
 }

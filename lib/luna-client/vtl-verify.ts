@@ -1,5 +1,5 @@
 /** `vtl verify`, the Luna client's own look at its partitions, run with a deadline and without a shell. */
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { HsmClient } from './client-discovery.ts'
@@ -15,6 +15,7 @@ export interface VtlFacts {
 
 /** The client's own receive timeout is 20 s an appliance. */
 const deadlineMs = 30_000
+const mostText = 256 * 1024
 /** From the folder of the library: the Luna client's, and the minimal client's. */
 const usualPlaces = ['../bin/vtl', '../../bin/64/vtl', '../bin/64/vtl']
 
@@ -23,24 +24,42 @@ export async function runVtlVerify(client: HsmClient, deadline = deadlineMs): Pr
   const program = await programOf(client)
   if (program === null) return { state: 'absent', partitions: [], words: '' }
   const environment = client.confPath === null ? {} : { ChrystokiConfigurationPath: client.confPath }
-  return await new Promise((resolve) => {
-    const options = {
-      cwd: '/',
-      env: { PATH: '/usr/bin:/bin', ...environment },
-      timeout: deadline,
-      killSignal: 'SIGKILL',
-      maxBuffer: 256 * 1024
-    } as const
-    const child = execFile(program, ['verify'], options, (error, stdout, stderr) => {
-      const said = `${stdout}\n${stderr}`.replace(/[^\P{Cc}\n]/gu, '').trim()
-      const facts = readLunacm(stdout)
-      const partitions = facts?.kind === 'vtl-verify' ? facts.partitions : []
-      const words = said.slice(-500)
-      if (partitions.length > 0) return resolve({ state: 'partitions', partitions, words: '' })
-      if (error?.killed === true) return resolve({ state: 'hung', partitions: [], words })
-      resolve({ state: error === null || facts !== null ? 'none' : 'failed', partitions: [], words })
-    })
-    child.stdin?.end()
+  const { text, hung, exitCode } = await run(program, { PATH: '/usr/bin:/bin', ...environment }, deadline)
+  const facts = readLunacm(text)
+  const partitions = facts?.kind === 'vtl-verify' ? facts.partitions : []
+  if (partitions.length > 0) return { state: 'partitions', partitions, words: '' }
+  const words = text
+    .replace(/[^\P{Cc}\n]/gu, '')
+    .trim()
+    .slice(-500)
+  if (hung) return { state: 'hung', partitions: [], words }
+  return { state: exitCode === 0 || facts !== null ? 'none' : 'failed', partitions: [], words }
+}
+
+/** In a process group of its own, so that the deadline ends all that it started. */
+function run(
+  program: string,
+  env: Readonly<Record<string, string>>,
+  deadline: number
+): Promise<{ text: string; hung: boolean; exitCode: number | null }> {
+  const child = spawn(program, ['verify'], { cwd: '/', env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  return new Promise((resolve) => {
+    let text = ''
+    const read = (piece: Buffer): void => {
+      if (text.length < mostText) text += piece.toString('utf8')
+    }
+    child.stdout.on('data', read)
+    child.stderr.on('data', read)
+    const late = setTimeout(() => {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      resolve({ text, hung: true, exitCode: null })
+    }, deadline)
+    const end = (exitCode: number | null): void => {
+      clearTimeout(late)
+      resolve({ text, hung: false, exitCode })
+    }
+    child.once('error', () => end(null))
+    child.once('close', end)
   })
 }
 

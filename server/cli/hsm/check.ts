@@ -7,7 +7,7 @@ import type { Finding } from '../../checks/check.ts'
 import { type Diagnosis, diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
 import { isSameKeyStore, keyStoreFromRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { ending, printable, say } from '../console.ts'
-import { readPassword, readPiped } from '../password.ts'
+import { readPassword, readPiped } from '../password-input.ts'
 import { writeReport } from './report.ts'
 import {
   clientsMeant,
@@ -62,7 +62,7 @@ async function check(flags: CheckFlags, pasted: boolean): Promise<void> {
   const config = await keyStoreMeant(meant)
   const wantsLogin = flags.login && !(pasted && flags.passwordFile === undefined)
   const whose = config.profile === 'nss' ? 'Key store password' : `Crypto Officer password of ${config.partition}`
-  const pin = wantsLogin ? await readPassword(whose, { file: flags.passwordFile }) : null
+  const pin = wantsLogin ? await readPassword({ prompt: whose, file: flags.passwordFile }) : null
   const record = await readKeyStoreRecord(stateDir)
   const diagnosis = await diagnoseKeyStore(
     {

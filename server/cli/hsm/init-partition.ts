@@ -6,7 +6,7 @@ import { keyStoreProfiles } from '../../../lib/keystore/profiles/registry.ts'
 import { lunacmSession } from '../../../lib/luna-client/lunacm-session.ts'
 import { initialiseSoftHsmToken } from '../../../lib/luna-client/softhsm-token.ts'
 import { ending, printable, say } from '../console.ts'
-import { readPassword } from '../password.ts'
+import { readPassword } from '../password-input.ts'
 import {
   type ClientFlags,
   clientsMeant,
@@ -69,26 +69,24 @@ async function onlySlot(flags: InitFlags): Promise<number> {
   throw new AppError('invalid-input', 'Which partition is meant?', { cure: `Give --slot. Found: ${listed || 'none'}.` })
 }
 
-async function initialiseHere({
-  library,
-  slot,
-  label,
-  output,
-  soPasswordFile,
-  passwordFile
-}: InitFlags): Promise<void> {
+async function initialiseHere(flags: InitFlags): Promise<void> {
+  const { library, confPath, slot, label, output, soPasswordFile, passwordFile } = flags
   if (library === undefined) throw new AppError('invalid-input', 'Give --library, the path of libsofthsm2.so.')
-  const soPin = await readPassword('New password of the security officer', {
+  const soPin = await readPassword({
+    prompt: 'New password of the security officer',
     file: soPasswordFile,
     option: '--so-password-file'
   })
-  const pin = await readPassword(`New password of ${label}`, { file: passwordFile })
+  const pin = await readPassword({ prompt: `New password of ${label}`, file: passwordFile })
   for (const password of [soPin, pin]) {
     const problem = pinProblem(keyStoreProfiles['gemalto-safenet'], password)
     if (problem !== null) throw new AppError('invalid-input', problem)
   }
   const { SOFTHSM2_CONF: conf } = process.env
-  const environment: Record<string, string> = conf === undefined ? {} : { SOFTHSM2_CONF: conf }
+  const environment = {
+    ...(conf === undefined ? {} : { SOFTHSM2_CONF: conf }),
+    ...(confPath === undefined ? {} : { ChrystokiConfigurationPath: resolve(confPath) })
+  }
   const order = { module: resolve(library), slot: slot ?? null, label, soPin, pin }
   const token = await initialiseSoftHsmToken(order, environment)
   if (output === 'json') process.stdout.write(`${JSON.stringify({ changed: true, ...token }, null, 2)}\n`)

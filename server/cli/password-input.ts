@@ -1,39 +1,42 @@
 /** A password for a command: from a file, from a terminal without echo, or from a pipe. Never from argv or environment. */
 import { readPrivateFile } from '../../lib/config/private-file.ts'
-import { AppError } from '../../lib/errors/app-error.ts'
+import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 
 const mostBytes = 4096
 
 export interface PasswordSource {
-  /** Of --password-file; only its owner may read it. */
+  /** Path of a file (--password-file), which only its owner may read. */
   readonly file?: string | undefined
+  /** Said before typing, without the colon, e.g. "Crypto Officer password of HSMoDnFIPS". */
+  readonly prompt: string
   /** How it was called, for messages: "--password-file" by default. */
   readonly option?: string | undefined
 }
 
 /**
  * One line: what stands before the first line end.
- * @param question shown on the terminal, e.g. "Crypto Officer password of HSMoDnFIPS"
- * @throws AppError invalid-input when none is given, forbidden for a file that others may read
+ * @throws AppError invalid-input when none is given, or others may read the file
  */
-export async function readPassword(question: string, source: PasswordSource = {}): Promise<string> {
-  const { file, option = '--password-file' } = source
-  const typed = file === undefined ? await fromInput(question) : await fromFile(file)
+export async function readPassword({ file, prompt, option = '--password-file' }: PasswordSource): Promise<string> {
+  const typed = file === undefined ? await fromInput(prompt) : await fromFile(file)
   const password = typed.split(/\r?\n/, 1)[0] ?? ''
   if (password !== '') return password
-  throw new AppError('invalid-input', `No password was given (${question}).`, {
+  throw new AppError('invalid-input', `No password was given (${prompt}).`, {
     cure: `Type it when asked, give ${option} <file>, or pipe it in.`
   })
 }
 
 async function fromFile(file: string): Promise<string> {
-  const text = await readPrivateFile(file)
+  const text = await readPrivateFile(file).catch((cause: unknown) => {
+    const cure = cause instanceof AppError ? cause.cure : undefined
+    throw new AppError('invalid-input', messageOf(cause), { cause, ...(cure === undefined ? {} : { cure }) })
+  })
   if (text === null) throw new AppError('invalid-input', `There is no ${file}.`)
   return text
 }
 
-async function fromInput(question: string): Promise<string> {
-  return process.stdin.isTTY ? await fromTerminal(question) : await readPiped('The password', mostBytes)
+async function fromInput(prompt: string): Promise<string> {
+  return process.stdin.isTTY ? await fromTerminal(prompt) : await readPiped('The password', mostBytes)
 }
 
 /** All of stdin. @throws AppError invalid-input past `most` bytes */
@@ -49,9 +52,9 @@ export async function readPiped(what: string, most: number): Promise<string> {
 }
 
 /** Raw mode, so that nothing is echoed; Ctrl-C ends the command as a shell has it. */
-function fromTerminal(question: string): Promise<string> {
+function fromTerminal(prompt: string): Promise<string> {
   const { stdin } = process
-  process.stderr.write(`${question}: `)
+  process.stderr.write(`${prompt}: `)
   stdin.setRawMode(true)
   stdin.setEncoding('utf8')
   let typed = ''
