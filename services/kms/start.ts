@@ -38,8 +38,9 @@ export async function startKms({
   const measures = openMeasures(metrics)
   const masterKey = await openMasterKey(database, config)
   const { sessions } = config.keyStore
+  const keyStore = { ...config.keyStore, moduleSha256: config.moduleSha256 }
   const link = await linkKeyStore({
-    open: (onLost) => openKeyStore(config.keyStore, pin, { guard, onLost, sessions }),
+    open: (onLost) => openKeyStore(keyStore, pin, { guard, onLost, sessions }),
     prove: masterKey.prove,
     log,
     opened: measures.keyStoreOpen,
