@@ -86,12 +86,20 @@ function wrap({ library, session }: OpenSession, mechanism: number, { wrapping, 
 /** What is unwrapped is the key that was wrapped, and the wrapping has the RFCs' length for 32 bytes. */
 function comesBack(open: OpenSession, mechanism: number, keys: WrapKeys): boolean {
   const bytes = wrap(open, mechanism, keys)
-  // Luna asks for the length before firmware 7.9.3, the standard forbids it (domain.md A4).
-  const template = mechanism >= 0x80000000 ? [...aes, ...length, ...leaves] : [...aes, ...leaves]
-  const back = attempt('C_UnwrapKey', () =>
-    open.library.C_UnwrapKey(open.session, { mechanism }, keys.wrapping, bytes, template)
-  )
+  const back = unwrap(open, mechanism, keys.wrapping, bytes)
   return bytes.length === 40 && checkValue(open, back) === checkValue(open, keys.wrapped)
+}
+
+/** The standard forbids the length in the template; Luna asks for it before firmware 7.9.3 (domain.md A4). */
+function unwrap({ library, session }: OpenSession, mechanism: number, wrapping: pkcs11js.Handle, bytes: Buffer) {
+  const into = (template: pkcs11js.Template) =>
+    attempt('C_UnwrapKey', () => library.C_UnwrapKey(session, { mechanism }, wrapping, bytes, template))
+  try {
+    return into([...aes, ...leaves])
+  } catch (error) {
+    if (!(error instanceof CallRefused)) throw error
+    return into([...aes, ...length, ...leaves])
+  }
 }
 
 const aes: pkcs11js.Template = [

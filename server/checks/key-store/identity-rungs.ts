@@ -99,12 +99,14 @@ export const sameMasterKeyRung: Rung<SeenKeyStore> = {
   ]
 }
 
-/** Another key store was chosen. */
-function isElsewhere({ config, record }: SeenKeyStore): boolean {
+/** Another key store was chosen: another kind, folder or name, or another client that does not show our token. */
+function isElsewhere(seen: SeenKeyStore): boolean {
+  const { config, record } = seen
   if (record === null) return false
   if (config.profile !== record.profile) return true
   if (config.profile === 'nss') return config.folder !== record.folder
-  return config.partition.trimEnd() !== record.label
+  if (config.partition.trimEnd() !== record.label) return true
+  return isSwapped(seen) && (config.confPath ?? null) !== record.confPath
 }
 
 /** It has the name of ours and is another one. */

@@ -65,7 +65,7 @@ export async function recordKeyStore(
 }
 
 /** The master key that is in the key store on record, by which it is known again. */
-export async function recordMasterKey(stateDir: string, masterKey: KeyStoreRecord['masterKey']): Promise<void> {
+export async function updateMasterKey(stateDir: string, masterKey: KeyStoreRecord['masterKey']): Promise<void> {
   const record = await readKeyStoreRecord(stateDir)
   if (record !== null) await write(stateDir, { ...record, masterKey })
 }

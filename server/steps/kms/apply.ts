@@ -20,7 +20,7 @@ import {
   type KeyStoreRecord,
   readKeyStoreRecord,
   recordKeyStore,
-  recordMasterKey
+  updateMasterKey
 } from '../../checks/key-store/key-store-record.ts'
 import { refusalOf } from '../../checks/key-store/refusal.ts'
 import { serviceAddress } from '../../deploy/addresses.ts'
@@ -134,7 +134,7 @@ async function prepare(
     await recordKeyStore(stateDir, config, store.token, proof.evidence)
     report(`Master key in ${store.token.label}`)
     const master = await context.effect('key', 'master', () => ensureKey(database, store, 'master'))
-    await recordMasterKey(stateDir, { id: master.id, checkValue: await store.checkValue(master) })
+    await updateMasterKey(stateDir, { id: master.id, checkValue: await store.checkValue(master) })
     report(`Service CA in ${store.token.label}`)
     const ca = await context.effect('certificate-authority', 'service-ca', () =>
       ensureServiceCa(database, store, context.install)
@@ -172,6 +172,7 @@ async function kmsConfiguration(answers: KmsAnswers, config: KeyStoreConfig, con
     ...base,
     keyStore: withIdentity(config, record),
     ...(master.checkValue === null ? {} : { masterKeyCheckValue: master.checkValue }),
+    ...(record.moduleSha256 === null ? {} : { moduleSha256: record.moduleSha256 }),
     pinFile,
     pinGuard: join(stateDir, 'pin-guard'),
     masterKey: master.id,
@@ -179,10 +180,8 @@ async function kmsConfiguration(answers: KmsAnswers, config: KeyStoreConfig, con
   }
 }
 
-/** Serial and library as they are on record: the KMS starts with no others. */
-function withIdentity(config: KeyStoreConfig, { serial, moduleSha256 }: KeyStoreRecord): KeyStoreConfig {
-  const known = moduleSha256 === null ? config : { ...config, moduleSha256 }
-  return known.profile === 'nss' ? known : { ...known, serial }
+function withIdentity(config: KeyStoreConfig, { serial }: KeyStoreRecord): KeyStoreConfig {
+  return config.profile === 'nss' ? config : { ...config, serial }
 }
 
 async function isCertificate(file: string, der: Buffer): Promise<boolean> {
