@@ -89,7 +89,7 @@ function dpodZip(client: {
 }
 
 /** The three of a client: partition CA, a partition's certificate by it, and a server's own. Valid for 100 days. */
-export function makeCertificates(folder: string): Readonly<Record<string, string>> {
+function makeCertificates(folder: string): Readonly<Record<string, string>> {
   const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout']
   const own = (name: string) =>

@@ -83,9 +83,6 @@ describe('keyscaler hsm', { concurrency: 1, timeout: 240_000 }, () => {
     assert.doesNotMatch(first.stdout + first.stderr, /the-secret-of-the-client/)
     const second = await run(args)
     assert.deepEqual([second.code, imported.parse(JSON.parse(second.stdout)).changed], [0, false])
-    const third = await run(args.filter((arg) => arg !== '--output' && arg !== 'json'))
-    assert.match(third.stderr, /Nothing was changed\./)
-    assert.match(third.stdout, /Slot Id -> +3\n +Label -> +HSMoDnFIPS\n/)
   })
 
   it('list and show print it, without a login', async () => {

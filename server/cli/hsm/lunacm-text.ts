@@ -64,7 +64,7 @@ export function showInfoText(token: SlotFacts, fips: boolean | null): string {
 }
 
 /** Names of the flags that are set, without CKF_, in the order of their bits. */
-export function flagsOf(flags: TokenFlags): readonly string[] {
+function flagsOf(flags: TokenFlags): readonly string[] {
   const known = Object.keys(flagNames) as (keyof TokenFlags)[]
   return known.filter((name) => flags[name]).map((name) => flagNames[name])
 }
