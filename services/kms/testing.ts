@@ -130,7 +130,7 @@ export async function newInstall(profile: KeyStoreConfig['profile']): Promise<Te
   const caFile = join(files, 'service-ca.crt')
   await writePrivateFile(caFile, ca.certificate.toString())
   const identities = new Map<Role, { certificate: string; key: string; ca: string }>()
-  for (const role of ['wizard', 'kms', 'dae', 'cp'] as const) {
+  for (const role of ['wizard', 'kms', 'dae', 'mqs', 'cp'] as const) {
     const { certificate, privateKey } = await serviceCertificate(role, ca)
     const paths = { certificate: join(files, `${role}.crt`), key: join(files, `${role}.key`), ca: caFile }
     await writePrivateFile(paths.certificate, certificate)
