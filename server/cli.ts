@@ -1,9 +1,10 @@
 #!/usr/bin/env node
-/** The command: `keyscaler serve | apply | config | hsm | code | unlock | license`. Data on stdout, messages on stderr. */
+/** The command: `keyscaler <what>`; `keyscaler --help` lists all. Data on stdout, messages on stderr. */
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { registerApply } from './cli/apply.ts'
 import { registerConfig } from './cli/config.ts'
+import { registerDestroy } from './cli/destroy.ts'
 import { registerHsm } from './cli/hsm.ts'
 import { registerLicense } from './cli/license.ts'
 import { registerPlan } from './cli/plan.ts'
@@ -24,6 +25,7 @@ registerServe(program, defaultState)
 registerApply(program, defaultState)
 registerPlan(program, defaultState)
 registerConfig(program, defaultState)
+registerDestroy(program, defaultState)
 registerUnlock(program, defaultState)
 registerHsm(program, defaultState)
 registerLicense(program, defaultState)

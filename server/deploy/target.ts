@@ -38,6 +38,8 @@ export interface DeployTarget {
    * @throws AppError out-of-order when it was never deployed, deploy-failed with the last log lines, pin-rejected when it latched
    */
   readonly restart: (name: ServiceName, report?: (phase: string) => void) => Promise<ServiceStatus>
+  /** Stops one service for good and removes what it was deployed with: configuration, log, record. False: it never was. */
+  readonly remove: (name: ServiceName) => Promise<boolean>
   /** Stops all, each within 10 s, for good: a deployment under way fails, and this target starts nothing any more. */
   readonly stop: () => Promise<void>
 }

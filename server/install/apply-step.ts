@@ -50,8 +50,8 @@ export function applyContext(step: StepId, parts: ApplyParts): ApplyContext {
       if ((await readPrivateFile(path)) === null) await writePrivateFile(path, await make())
       return path
     },
-    effect: async (kind, name, make) => {
-      await store.intend(step, kind, name)
+    effect: async (kind, name, make, existed) => {
+      await store.intend(step, kind, name, existed === undefined || !(await existed()))
       const made = await make()
       await store.done(kind, name)
       return made

@@ -31,7 +31,8 @@ const effect = z.object({
   kind: z.string(),
   name: z.string(),
   state: z.enum(['intent', 'done']),
-  at: z.string()
+  at: z.string(),
+  ours: z.boolean().default(true)
 })
 
 const bootState = z.object({

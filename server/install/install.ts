@@ -20,10 +20,11 @@ import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { RawAnswers } from './answers-file.ts'
 import { applyContext } from './apply-step.ts'
 import { openBootFile, type StoredAnswers } from './boot-file.ts'
+import { isBeingDestroyed } from './destroy-record.ts'
 import { type Plan, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper } from './secrets.ts'
-import { bootStore, type InstallStore, moveIn, mysqlStore } from './store.ts'
+import { bootStore, type InstallStore, type LedgerRow, moveIn, mysqlStore } from './store.ts'
 import {
   fieldMessages,
   type Outcome,
@@ -39,6 +40,8 @@ export interface InstallOptions {
   readonly stateDir: string
   readonly steps: readonly DefinedStep[]
   readonly target: DeployTarget
+  /** True for `keyscaler destroy` only: an install that is being taken away is opened by nobody else. */
+  readonly destroying?: boolean
 }
 
 export interface Install {
@@ -55,6 +58,11 @@ export interface Install {
   readonly submit: (step: StepId, raw: Readonly<Record<string, unknown>>, options: SubmitOptions) => Promise<Outcome>
   /** What submitting these answers would do; changes nothing. @throws AppError invalid-input */
   readonly plan: (wanted: RawAnswers) => Promise<Plan>
+  readonly ledger: () => Promise<readonly LedgerRow[]>
+  /** Latest answers of a step; the database step's are known without the database. */
+  readonly storedAnswers: (step: string) => Promise<StoredAnswers | undefined>
+  /** A kept secret; undefined when none was given. For whoever may write the state folder. */
+  readonly secretOf: (step: string, field: string) => Promise<string | undefined>
   /** Opens a finished setup again: for whoever may write the state folder, as `keyscaler unlock` is. */
   readonly reopen: () => Promise<void>
   /** Finishes what a kill interrupted; null when nothing was. */
@@ -79,6 +87,11 @@ export interface CheckOutcome {
 
 export async function openInstall(options: InstallOptions): Promise<Install> {
   const { stateDir, steps, target } = options
+  if (isBeingDestroyed(stateDir) && options.destroying !== true) {
+    throw new AppError('locked', `The install in ${stateDir} is being taken away.`, {
+      cure: 'Run keyscaler destroy again: it finishes what it began.'
+    })
+  }
   await mkdir(stateDir, { recursive: true, mode: 0o700 })
   const boot = await openBootFile(stateDir)
   const { install } = boot.state()
@@ -201,6 +214,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     apply
   }
 
+  const storedAnswers = async (step: string) => boot.state().answers[step] ?? (await answers()).get(step as StepId)
   const inTurn = oneAtATime()
   return {
     id: install,
@@ -226,6 +240,12 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
         { install: id, steps, answers: current, ledger, finished: ground.finished(), openSecret },
         wanted
       )
+    },
+    ledger: () => store.ledger(),
+    storedAnswers,
+    secretOf: async (step, field) => {
+      const place = (await storedAnswers(step))?.secrets[field]
+      return place === undefined ? undefined : keeper.open(step, field, place)
     },
     reopen: () => boot.change((state) => ({ ...state, finishedAt: null })),
     submit: (step, raw, submitOptions) => inTurn(() => submitStep(ground, step, raw, submitOptions)),

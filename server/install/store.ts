@@ -28,7 +28,8 @@ export interface InstallStore {
   readonly markApplied: (step: StepId, revision: number, at?: string) => Promise<void>
   /** Every effect of this install, in the order in which they were first intended. */
   readonly ledger: () => Promise<readonly LedgerRow[]>
-  readonly intend: (step: StepId, kind: EffectKind, name: string) => Promise<void>
+  /** @param ours false: it was there before us; the first time that an effect is intended says so for good */
+  readonly intend: (step: StepId, kind: EffectKind, name: string, ours: boolean) => Promise<void>
   readonly done: (kind: EffectKind, name: string) => Promise<void>
   readonly finish: () => Promise<void>
 }
@@ -38,6 +39,8 @@ export interface LedgerRow {
   readonly kind: string
   readonly name: string
   readonly state: 'intent' | 'done' | 'undone'
+  /** False: it was there before us, and stays when the install is destroyed. */
+  readonly ours: boolean
 }
 
 /** Before the database. Only one process has the state folder, so the file is the truth. */
@@ -65,15 +68,22 @@ export function bootStore(boot: BootFile): InstallStore {
         if (row === undefined) return state
         return { ...state, answers: { ...state.answers, [step]: { ...row, appliedAt: at } } }
       }),
-    ledger: async () => boot.state().ledger.map(({ step, kind, name, state }) => ({ step, kind, name, state })),
-    intend: (step, kind, name) =>
-      boot.change((state) => ({
-        ...state,
-        ledger: [
-          ...state.ledger.filter((row) => row.kind !== kind || row.name !== name),
-          { step, kind, name, state: 'intent', at: new Date().toISOString() }
-        ]
-      })),
+    ledger: async () =>
+      boot.state().ledger.map(({ step, kind, name, state, ours }) => ({ step, kind, name, state, ours })),
+    intend: (step, kind, name, ours) =>
+      boot.change((state) => {
+        const known = state.ledger.find((row) => row.kind === kind && row.name === name)
+        const others = state.ledger.filter((row) => row !== known)
+        const row = {
+          step,
+          kind,
+          name,
+          state: 'intent' as const,
+          at: new Date().toISOString(),
+          ours: known?.ours ?? ours
+        }
+        return { ...state, ledger: [...others, row] }
+      }),
     done: (kind, name) =>
       boot.change((state) => ({
         ...state,
@@ -120,16 +130,19 @@ export function mysqlStore(pool: Pool, boot: BootFile): InstallStore {
     },
     ledger: async () => {
       const [rows] = await pool.query<RowDataPacket[]>(
-        'SELECT step, kind, name, state FROM ledger WHERE install_id = ? ORDER BY id',
+        'SELECT step, kind, name, state, detail FROM ledger WHERE install_id = ? ORDER BY id',
         [install]
       )
-      return rows.map(({ step, kind, name, state }) => ({ step, kind, name, state }))
+      return rows.map(({ step, kind, name, state, detail }) => {
+        const { ours = true } = jsonColumn<{ ours?: boolean }>(detail)
+        return { step, kind, name, state, ours }
+      })
     },
-    intend: async (step, kind, name) => {
+    intend: async (step, kind, name, ours) => {
       await pool.query(
-        `INSERT INTO ledger (install_id, step, kind, name, state, detail, intended_at) VALUES (?, ?, ?, ?, 'intent', '{}', ?)
+        `INSERT INTO ledger (install_id, step, kind, name, state, detail, intended_at) VALUES (?, ?, ?, ?, 'intent', ?, ?)
          ON DUPLICATE KEY UPDATE state = IF(state = 'done', 'done', 'intent')`,
-        [install, step, kind, name, utcNow()]
+        [install, step, kind, name, JSON.stringify({ ours }), utcNow()]
       )
     },
     done: async (kind, name) => {
@@ -171,8 +184,11 @@ export async function moveIn(pool: Pool, boot: BootFile): Promise<void> {
     for (const row of ledger) {
       await connection.query(
         `INSERT INTO ledger (install_id, step, kind, name, state, detail, intended_at, done_at)
-         VALUES (?, ?, ?, ?, ?, '{}', ?, ?) ON DUPLICATE KEY UPDATE state = VALUES(state)`,
-        [install, row.step, row.kind, row.name, row.state, utcNow(new Date(row.at)), utcNow()]
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE state = VALUES(state)`,
+        [
+          ...[install, row.step, row.kind, row.name, row.state, JSON.stringify({ ours: row.ours })],
+          ...[utcNow(new Date(row.at)), utcNow()]
+        ]
       )
     }
   })

@@ -18,8 +18,14 @@ export interface ApplyContext {
   /**
    * One effect: intent in the ledger, `make` (idempotent: adopts what is there), done in the ledger with what it
    * returned. On resume `make` runs again and must come to the same end.
+   * @param existed whether it was there before we ever made it: then destroy leaves it
    */
-  readonly effect: <T>(kind: EffectKind, name: string, make: () => Promise<T>) => Promise<T>
+  readonly effect: <T>(
+    kind: EffectKind,
+    name: string,
+    make: () => Promise<T>,
+    existed?: () => Promise<boolean>
+  ) => Promise<T>
   /** Tells the page and the terminal what is being done. */
   readonly report: (phase: string) => void
   readonly database: Pool

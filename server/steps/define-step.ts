@@ -5,8 +5,9 @@
 import { z } from 'zod'
 import { sameText } from '../../lib/service/same-text.ts'
 import { type CheckSurroundings, type CheckWatcher, type Finding, runChecks } from '../checks/check.ts'
-import type { ApplyContext, Effect } from './apply-context.ts'
+import type { ApplyContext, Effect, EffectKind } from './apply-context.ts'
 import type { ApplyResult, EarlierAnswers, FieldView, Step, StepId } from './step.ts'
+import type { Undo } from './undo-context.ts'
 
 export type FieldValue = string | number | boolean | readonly string[]
 
@@ -45,6 +46,7 @@ export interface DefinedStep {
   readonly restore: (values: Readonly<Record<string, unknown>>, secrets: Readonly<Record<string, string>>) => Submission
   /** JSON Schema (draft 2020-12) of what `parse` takes, as the schema alone can say it. */
   readonly jsonSchema: () => Readonly<Record<string, unknown>>
+  readonly undo: Readonly<Partial<Record<EffectKind, Undo>>>
   /** "What Next will do" for answers so far. */
   readonly planFor: (values: Readonly<Record<string, unknown>>) => readonly string[]
 }
@@ -59,6 +61,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     fields: views,
     checkIds: step.checks.flatMap((check) => check.ids),
     makesStale: step.makesStale,
+    undo: step.undo ?? {},
     secretsBoundTo: step.secretsBoundTo ?? [],
     jsonSchema: () => ({ ...z.toJSONSchema(step.answers, { io: 'input', unrepresentable: 'any' }) }),
     planFor: (values) => {

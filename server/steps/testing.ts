@@ -64,6 +64,7 @@ export function applyContext(given: Given = {}): TestContext {
       status: async () => [],
       resume: async () => {},
       restart: () => Promise.reject(none('target')),
+      remove: () => Promise.reject(none('target')),
       stop: async () => {}
     },
     kms: () => (given.kms === undefined ? Promise.reject(none('KMS')) : Promise.resolve(given.kms))

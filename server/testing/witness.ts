@@ -92,7 +92,7 @@ export function programsOf(world: InstallWorld): string[] {
 }
 
 /** Type and CKA_ID of every object in the partition. */
-async function objectsIn({ luna }: InstallWorld): Promise<(readonly [type: string, id: string])[]> {
+export async function objectsIn({ luna }: InstallWorld): Promise<(readonly [type: string, id: string])[]> {
   const env = { ...process.env, ChrystokiConfigurationPath: luna.confPath, PIN: luna.pin }
   const args = ['--module', luna.module, '--slot', String(luna.slot), '--login', '--pin', 'env:PIN', '--list-objects']
   const { stdout } = await run('pkcs11-tool', args, { env })

@@ -32,6 +32,7 @@ export interface InstallWorld {
   /** `keyscaler config validate`, counted at this install's state folder. */
   readonly validate: (answersFile: string, ...flags: readonly string[]) => Keyscaler
   readonly plan: (answersFile: string, ...flags: readonly string[]) => Keyscaler
+  readonly destroy: (...flags: readonly string[]) => Keyscaler
   /** At the same port each time; says what it does (log level info). */
   readonly serve: () => Keyscaler
   readonly url: string
@@ -127,6 +128,7 @@ export async function openInstallWorld(): Promise<InstallWorld> {
     apply: (file, ...flags) => start('apply', file, ...flags),
     validate: (file, ...flags) => start('config', 'validate', file, ...flags),
     plan: (file, ...flags) => start('plan', file, ...flags),
+    destroy: (...flags) => start('destroy', ...flags),
     serve: () => start('serve', '--port', String(wizardPort), '--log-level', 'info'),
     url: `http://127.0.0.1:${wizardPort}`,
     query: async (sql) => {

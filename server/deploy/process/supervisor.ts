@@ -2,6 +2,8 @@
  * One service under supervision: started, waited for, restarted with back-off when it ends by itself, and left down
  * when it said that restarting cannot help (bad configuration) or would do harm (a rejected PIN).
  */
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { exitCodes } from '../../../lib/service/exit-codes.ts'
@@ -26,6 +28,8 @@ export interface Supervisor {
   readonly resume: () => Promise<void>
   /** For good: a deployment under way is cut short, and nothing is started from then on. */
   readonly stop: () => Promise<void>
+  /** Stops it for good and removes its folder. False: there was none. */
+  readonly remove: () => Promise<boolean>
   /** null: never deployed. */
   readonly status: () => Promise<ServiceStatus | null>
   /** Caps the log; called now and then by the target. */
@@ -266,15 +270,23 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     return statusNow(config)
   }
 
+  const stop = () => {
+    over = true
+    // A start that is being waited for is cut short: it may have minutes left.
+    if (state === 'starting' && current !== null) void end(current.record)
+    return inTurn(() => halt('stopped'))
+  }
+
   return {
     deploy: (config, report) => inTurn(() => deploy(config, report)),
     restart: (report) => inTurn(() => restart(report)),
     resume: () => inTurn(resume),
-    stop: () => {
-      over = true
-      // A start that is being waited for is cut short: it may have minutes left.
-      if (state === 'starting' && current !== null) void end(current.record)
-      return inTurn(() => halt('stopped'))
+    stop,
+    remove: async () => {
+      await stop()
+      const known = existsSync(run.folder)
+      await rm(run.folder, { recursive: true, force: true })
+      return known
     },
     status,
     tend: () => rotateLog(run.log)

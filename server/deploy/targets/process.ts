@@ -44,6 +44,7 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
       for (const name of inOrder) await supervisors[name].resume()
     },
     restart: (name, report = () => {}) => supervisors[name].restart(report),
+    remove: (name) => supervisors[name].remove(),
     stop: async () => {
       clearInterval(tending)
       for (const name of inOrder.toReversed()) await supervisors[name].stop()

@@ -1,5 +1,6 @@
 /** Step 5: the tenant and its first administrator. */
 import { defineStep } from '../define-step.ts'
+import { undoKeys } from '../undo-keys.ts'
 import { type AccountAnswers, accountAnswers } from './answers.ts'
 import { applyAccount } from './apply.ts'
 import { accountFree } from './checks.ts'
@@ -39,6 +40,7 @@ export const accountStep = defineStep<'account', AccountAnswers>({
     { kind: 'credential', name: `participant/${tenant}`, of: ['tenant'] }
   ],
   apply: applyAccount,
+  undo: { key: undoKeys((name) => ({ purposes: ['tenant', 'signing'], tenant: name.replace('tenant/', '') })) },
   plan: ({ tenant, email }) => [
     `Creates account ${tenant ?? ''} with a key of its own in the key store`.replace('  ', ' '),
     `Creates the first administrator${email === undefined ? '' : ` ${email}`}`,

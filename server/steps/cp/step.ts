@@ -1,5 +1,6 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
+import { undoDeployment } from '../undo-service.ts'
 import { type CpAnswers, cpAnswers } from './answers.ts'
 import { applyCp } from './apply.ts'
 import { cpChecks } from './checks.ts'
@@ -28,6 +29,7 @@ export const cpStep = defineStep<'cp', CpAnswers>({
     { kind: 'certificate', name: 'cp', of: ['cpHost'] },
     { kind: 'service', name: 'cp' }
   ],
+  undo: undoDeployment,
   plan: () => [
     'Issue the certificates of the Control Panel from the internal CA',
     'Deploy the Control Panel and prove that the first administrator can log in'

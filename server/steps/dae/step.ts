@@ -1,5 +1,7 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
+import { undoKeys } from '../undo-keys.ts'
+import { undoDeployment } from '../undo-service.ts'
 import { type DaeAnswers, daeAnswers } from './answers.ts'
 import { applyDae } from './apply.ts'
 import { daeChecks } from './checks.ts'
@@ -73,6 +75,10 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
     { kind: 'certificate', name: 'dae', of: ['daeHost'] },
     { kind: 'service', name: 'dae' }
   ],
+  undo: {
+    ...undoDeployment,
+    'certificate-authority': undoKeys((name) => ({ purposes: ['tenant-ca'], tenant: name.replace('tenant/', '') }))
+  },
   plan: (answers) => [
     `Create (or adopt) the tenant's device CA, ${answers.caKey ?? 'EC-P256'}, key in the token`,
     'Issue the certificates of the DAE from the internal CA',

@@ -28,9 +28,14 @@ export async function applyDatabase(answers: DatabaseAnswers, context: ApplyCont
   const connection = connectionOf(answers)
   await withPool(openPool(connection, 1), async (server) => {
     context.report(`Creating database ${dbName}`)
-    await context.effect('schema', dbName, async () => {
-      await server.query(`CREATE DATABASE IF NOT EXISTS \`${dbName}\` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
-    })
+    await context.effect(
+      'schema',
+      dbName,
+      async () => {
+        await server.query(`CREATE DATABASE IF NOT EXISTS \`${dbName}\` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
+      },
+      () => schemaExists(server, dbName)
+    )
   })
   // Three: one holds the migration lock, one migrates, one to spare.
   await withPool(openPool({ ...connection, database: dbName }, 3), async (database) => {
@@ -50,6 +55,14 @@ export async function applyDatabase(answers: DatabaseAnswers, context: ApplyCont
     }
   })
   return {}
+}
+
+async function schemaExists(server: Pick<Connection, 'query'>, schema: string): Promise<boolean> {
+  const [rows] = await server.query<RowDataPacket[]>(
+    'SELECT 1 FROM information_schema.schemata WHERE schema_name = ?',
+    [schema]
+  )
+  return rows.length > 0
 }
 
 /** The services connect from this machine as we do: their accounts get the host part that the server sees of us. */

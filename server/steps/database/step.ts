@@ -6,6 +6,7 @@ import { defineStep } from '../define-step.ts'
 import { type DatabaseAnswers, databaseAnswers } from './answers.ts'
 import { applyDatabase } from './apply.ts'
 import { databaseLadder } from './checks.ts'
+import { undoDatabaseUser, undoMigration, undoSchema } from './undo.ts'
 
 export const databaseStep = defineStep<'database', DatabaseAnswers>({
   id: 'database',
@@ -51,6 +52,7 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
     { kind: 'migration', name: dbName, of: ['dbName'] },
     ...serviceNames.map((service) => ({ kind: 'database-user' as const, name: serviceUserName(dbName, service) }))
   ],
+  undo: { 'database-user': undoDatabaseUser, migration: undoMigration, schema: undoSchema },
   plan: ({ dbName, dbHost, dbPort }) => [
     dbName === undefined || dbHost === undefined
       ? 'Creates the database where it does not exist, and its tables'

@@ -10,9 +10,14 @@ export async function applyKafka(answers: KafkaAnswers, context: ApplyContext): 
   try {
     for (const topic of Object.values(topicsOf(topicPrefix))) {
       context.report(`Creating topic ${topic}`)
-      await context.effect('topic', topic, async () => {
-        await broker.createTopics([{ topic, partitions, replication }])
-      })
+      await context.effect(
+        'topic',
+        topic,
+        async () => {
+          await broker.createTopics([{ topic, partitions, replication }])
+        },
+        async () => (await broker.metadata()).topics.includes(topic)
+      )
     }
   } finally {
     await broker.close()

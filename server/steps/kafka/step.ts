@@ -3,6 +3,7 @@ import { defineStep } from '../define-step.ts'
 import { type KafkaAnswers, kafkaAnswers, topicsOf } from './answers.ts'
 import { applyKafka } from './apply.ts'
 import { kafkaLadder } from './checks.ts'
+import { undoTopic } from './undo.ts'
 
 const sasl = { field: 'security', is: ['SASL_SSL'] }
 const tls = { field: 'security', is: ['SSL', 'SASL_SSL'] }
@@ -70,6 +71,7 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
   secretsBoundTo: ['brokers', 'username', 'security', 'mechanism', 'ca'],
   apply: applyKafka,
   effects: ({ topicPrefix }) => Object.values(topicsOf(topicPrefix)).map((name) => ({ kind: 'topic', name })),
+  undo: { topic: undoTopic },
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {
     const { deviceTopic, probeTopic } = topicsOf(topicPrefix)
     const parts = partitions === 1 ? '1 partition' : `${partitions} partitions`

@@ -1,6 +1,8 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import type { FieldView, KeysOfUnion } from '../step.ts'
+import { undoKeys } from '../undo-keys.ts'
+import { undoDeployment } from '../undo-service.ts'
 import { type KmsAnswers, kmsAnswers } from './answers.ts'
 import { applyKms } from './apply.ts'
 import { kmsChecks } from './checks.ts'
@@ -138,6 +140,8 @@ const fields: Readonly<Record<KeysOfUnion<KmsAnswers>, FieldView>> = {
   ...certificateViews
 }
 
+const undoOwnKeys = undoKeys((purpose) => ({ purposes: [purpose], tenant: '' }))
+
 const whereKeysAre = ['keyStore', 'partition', 'nssFolder', 'library', 'confPath'] as const
 
 export const kmsStep = defineStep<'kms', KmsAnswers>({
@@ -158,6 +162,7 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
     { kind: 'certificate', name: 'wizard', of: whereKeysAre },
     { kind: 'service', name: 'kms' }
   ],
+  undo: { ...undoDeployment, key: undoOwnKeys, 'certificate-authority': undoOwnKeys },
   plan: kmsPlan,
   apply: applyKms
 })

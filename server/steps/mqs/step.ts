@@ -1,5 +1,6 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
+import { undoDeployment } from '../undo-service.ts'
 import { type MqsAnswers, mqsAnswers } from './answers.ts'
 import { applyMqs } from './apply.ts'
 import { mqsChecks } from './checks.ts'
@@ -28,6 +29,7 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
     { kind: 'certificate', name: 'mqs', of: ['mqsHost'] },
     { kind: 'service', name: 'mqs' }
   ],
+  undo: undoDeployment,
   plan: () => [
     'Issue the certificates of the MQS from the internal CA',
     'Deploy the MQS and wait until a probe event has travelled from the outbox to Kafka'

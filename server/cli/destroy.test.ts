@@ -1,0 +1,133 @@
+/** `keyscaler destroy` from outside: what is gone, what stays and why, and that an install can follow it. */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { openBroker } from '../../lib/broker/broker.ts'
+import { readLunaState } from '../../sandbox/luna/state.ts'
+import type { DestroyItem } from '../install/destroy.ts'
+import { objectsIn, whatStands, wholeInstall } from '../testing/witness.ts'
+import { type InstallWorld, openInstallWorld } from '../testing/world.ts'
+
+/** What was left is still there when another install comes and goes: the list stays until a person takes it away. */
+const leftFile = 'left-behind.json'
+
+describe('keyscaler destroy', { concurrency: 1, timeout: 150_000 }, () => {
+  let world: InstallWorld
+  let answers: string
+  before(async () => {
+    world = await openInstallWorld()
+    answers = world.answersFile()
+  })
+  after(() => world.close())
+
+  async function installed(): Promise<void> {
+    const { code, stderr } = await world.apply(answers, '--exit').ended
+    assert.equal(code, 0, stderr)
+  }
+
+  async function destroyed(...flags: readonly string[]): Promise<DestroyItem[]> {
+    const { code, stdout, stderr } = await world.destroy('--yes', '--output', 'json', ...flags).ended
+    assert.equal(code, 0, stderr)
+    return JSON.parse(stdout).items
+  }
+
+  /** What an install leaves in the world, as others see it. */
+  async function residue() {
+    const { query, database, stateDir } = world
+    const broker = openBroker({ brokers: String(world.answers.kafka.brokers).split(','), security: 'PLAINTEXT' })
+    const { topics } = await broker.metadata()
+    await broker.close()
+    return {
+      schemas: await query(`SHOW DATABASES LIKE '${database}'`),
+      users: await query(`SELECT user FROM mysql.user WHERE user LIKE '${database}%'`),
+      topics: topics.filter((topic) => topic.startsWith(database)),
+      processes: world.processes(),
+      // The issuer of the licence was there before; its folder is not ours to take.
+      files: existsSync(stateDir)
+        ? readdirSync(stateDir).filter((name) => name !== 'license-issuer' && name !== 'pin-guard')
+        : []
+    }
+  }
+  const nothing = { schemas: [], users: [], topics: [], processes: [], files: [] }
+
+  test('without an install, or without a yes, it does nothing', async () => {
+    const none = await world.destroy('--yes').ended
+    assert.deepEqual([none.code, /There is no install in /.test(none.stderr)], [6, true], none.stderr)
+    await installed()
+    const before = await whatStands(world)
+    assert.deepEqual(before, wholeInstall)
+    const unasked = await world.destroy().ended
+    assert.deepEqual([unasked.code, /asks for --yes/.test(unasked.stderr)], [3, true])
+    const plan = await world.destroy('--plan').ended
+    assert.equal(plan.code, 0, plan.stderr)
+    assert.match(plan.stdout, /^ {2}- topic .*\n(?:.*\n)* {2}- service kms\n(?:.*\n)* {2}- schema /)
+    assert.deepEqual(await whatStands(world), before)
+  })
+
+  test('takes away all but the keys, which it names, and lets an install follow', async () => {
+    const keys = await objectsIn(world)
+    const { logins } = await readLunaState(world.luna.confPath)
+    const items = await destroyed()
+    const left = items.filter(({ outcome }) => typeof outcome === 'object')
+    assert.deepEqual(left.map(({ kind, name }) => `${kind} ${name}`).sort(), [
+      'certificate-authority service-ca',
+      'certificate-authority tenant/acme',
+      'key master',
+      'key tenant/acme'
+    ])
+    for (const { outcome } of left) assert.match(JSON.stringify(outcome), /CKA_ID [0-9a-f]{32}.*--delete-keys/)
+    assert.deepEqual(await residue(), { ...nothing, files: [leftFile] })
+    assert.match(readFileSync(join(world.stateDir, leftFile), 'utf8'), /CKA_ID/)
+    assert.equal((await readLunaState(world.luna.confPath)).logins, logins)
+    assert.deepEqual(await objectsIn(world), keys)
+    await installed()
+  })
+
+  test('destroys keys only when the token is named, with one login, and only its own', async () => {
+    const all = await objectsIn(world)
+    const { logins } = await readLunaState(world.luna.confPath)
+    const items = await destroyed('--delete-keys', world.luna.label)
+    assert.deepEqual(
+      items.filter(({ outcome }) => typeof outcome === 'object'),
+      []
+    )
+    assert.equal((await readLunaState(world.luna.confPath)).logins - logins, 1)
+    assert.equal((await objectsIn(world)).length, all.length / 2)
+  })
+
+  test('never drops a database with enrolled devices unless it is named; the rest goes', async () => {
+    await installed()
+    await world.query(
+      `INSERT INTO {db}.devices (id, tenant, name, registration_id, created_at) VALUES (UUID(), 'acme', 'one', UUID(), NOW())`
+    )
+    const items = await destroyed('--delete-keys', world.luna.label)
+    const schema = items.find(({ kind }) => kind === 'schema')
+    assert.match(JSON.stringify(schema?.outcome), /1 devices are enrolled in .*--delete-database/)
+    const after = await residue()
+    assert.deepEqual([after.users, after.topics, after.processes, after.schemas.length], [[], [], [], 1])
+    await world.query('DROP DATABASE {db}')
+    rmSync(join(world.stateDir, leftFile))
+  })
+
+  test('killed at any of its effects it goes on, and nothing else may work on the install meanwhile', async () => {
+    for (const moment of [/topic .*: removed/, /schema .*: removed/]) {
+      await installed()
+      await world.destroy('--yes', '--delete-keys', world.luna.label).killedWhenItSays(moment)
+      if (existsSync(join(world.stateDir, 'boot.json'))) {
+        const other = await world.apply(answers, '--exit').ended
+        assert.deepEqual([other.code, /is being taken away/.test(other.stderr)], [7, true], other.stderr)
+        await destroyed('--delete-keys', world.luna.label)
+      }
+      assert.deepEqual(await residue(), nothing, String(moment))
+    }
+  })
+
+  test('takes a half-finished install away, too', async () => {
+    for (const moment of [/Creating tables: 0009/, /Creating account/]) {
+      await world.apply(answers, '--exit').killedWhenItSays(moment)
+      await destroyed('--delete-keys', world.luna.label)
+      assert.deepEqual(await residue(), nothing, String(moment))
+    }
+  })
+})

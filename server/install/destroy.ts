@@ -1,0 +1,171 @@
+/**
+ * Takes an install away again: exactly what the ledger says we made, from any state of a half-finished one. What cannot be
+ * brought back (keys in a token, a database with enrolled devices) only with its name typed; what stays is listed with
+ * the reason. Killed anywhere and run again it goes on: `destroy.json` holds what was done.
+ */
+import { readdir, rm, rmdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writePrivateFile } from '../../lib/config/private-file.ts'
+import { AppError, messageOf } from '../../lib/errors/app-error.ts'
+import { openKeyStore } from '../../lib/keystore/open-key-store.ts'
+import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
+import { keyStoreFromRecord, readKeyStoreRecord } from '../checks/key-store/key-store-record.ts'
+import type { EffectKind } from '../steps/apply-context.ts'
+import type { DefinedStep } from '../steps/define-step.ts'
+import type { ConfirmedNames, UndoContext, Undone } from '../steps/undo-context.ts'
+import {
+  type DestroyRecord,
+  type DestroyRow,
+  destroyFile,
+  destroyOrder,
+  readDestroyRecord,
+  writeDestroyRecord
+} from './destroy-record.ts'
+import type { Install } from './install.ts'
+import type { LedgerRow } from './store.ts'
+
+export interface DestroyItem {
+  readonly step: string
+  readonly kind: EffectKind
+  readonly name: string
+  /** `with the schema`: rows of the database, gone with it. */
+  readonly outcome: Undone | 'with the schema'
+}
+
+export interface DestroyResult {
+  readonly install: string
+  readonly items: readonly DestroyItem[]
+}
+
+export interface DestroyGround {
+  readonly install: Install
+  readonly steps: readonly DefinedStep[]
+  readonly confirmed: ConfirmedNames
+  readonly report: (item: DestroyItem) => void
+}
+
+/**
+ * What there is to take away, in the order in which it would be; changes nothing.
+ * @returns each effect with the name that must be typed, where one must
+ */
+export async function destroyPlan({ install }: Pick<DestroyGround, 'install'>): Promise<readonly LedgerRow[]> {
+  const ledger = await install.ledger()
+  return destroyOrder.flatMap((kind) =>
+    ledger.filter((row) => row.kind === kind && row.state !== 'undone').toReversed()
+  )
+}
+
+/** @throws AppError of the undo that failed; run again, it goes on there */
+export async function destroyInstall(ground: DestroyGround): Promise<DestroyResult> {
+  const { install, report } = ground
+  const { stateDir } = install
+  const record = (await readDestroyRecord(stateDir)) ?? (await begin(ground))
+  const keyStore = openOnce(stateDir, install)
+  const context = undoContext(ground, keyStore.open)
+  try {
+    if (record.rows.some(({ kind, outcome }) => kind === 'topic' && outcome === null)) await install.target.resume()
+    for (const row of record.rows) {
+      row.outcome ??= await undoOf(ground, row, context)
+      await writeDestroyRecord(stateDir, record)
+      report({ ...row, outcome: row.outcome })
+    }
+  } finally {
+    await keyStore.close()
+  }
+  await install.target.stop()
+  await install.close()
+  const items = record.rows.map(({ outcome, ...row }) => ({ ...row, outcome: outcome ?? 'absent' }) as const)
+  await clearState(stateDir, items)
+  return { install: record.install, items }
+}
+
+async function begin({ install }: DestroyGround): Promise<DestroyRecord> {
+  const rows = (await destroyPlan({ install })).map(({ step, kind, name, ours }) => ({
+    step,
+    kind: kind as EffectKind,
+    name,
+    outcome: ours ? null : { left: 'it was there before this install' }
+  }))
+  const record = { install: install.id, begunAt: new Date().toISOString(), rows }
+  await writeDestroyRecord(install.stateDir, record)
+  return record
+}
+
+async function undoOf(
+  { steps }: DestroyGround,
+  { step: id, kind, name }: DestroyRow,
+  context: UndoContext
+): Promise<DestroyItem['outcome']> {
+  const undo = steps.find((step) => step.id === id)?.undo[kind]
+  if (undo === undefined) return 'with the schema'
+  try {
+    return await undo(name, context)
+  } catch (thrown) {
+    const code = thrown instanceof AppError ? thrown.code : 'deploy-failed'
+    throw new AppError(code, `The ${kind} ${name} could not be removed: ${messageOf(thrown)}`, {
+      cause: thrown,
+      cure: 'Mend the cause, then run keyscaler destroy again: it goes on from here.'
+    })
+  }
+}
+
+function undoContext({ install, confirmed }: DestroyGround, keyStore: UndoContext['keyStore']): UndoContext {
+  return {
+    stateDir: install.stateDir,
+    confirmed,
+    deploy: install.target,
+    keyStore,
+    database: () => {
+      const pool = install.database()
+      if (pool === null) throw new AppError('out-of-order', 'The database step was not done.')
+      return pool
+    },
+    answersOf: async (step) => {
+      const stored = await install.storedAnswers(step)
+      if (stored === undefined) throw new AppError('out-of-order', `The step ${step} has no answers.`)
+      return stored.values
+    },
+    secretOf: (step, field) => install.secretOf(step, field)
+  }
+}
+
+/** One login for all keys, and none when no key is to go. */
+function openOnce(stateDir: string, install: Install) {
+  let opened: ReturnType<UndoContext['keyStore']> | undefined
+  const open = async () => {
+    const record = await readKeyStoreRecord(stateDir)
+    if (record === null) return null
+    const pin = await install.secretOf('kms', record.profile === 'nss' ? 'nssPassword' : 'password')
+    if (pin === undefined) throw new AppError('conflict', 'The password of the key store was not kept.')
+    return await openKeyStore(keyStoreFromRecord(record), pin, { guard: openPinGuard(stateDir) })
+  }
+  return {
+    open: () => {
+      opened ??= open()
+      return opened
+    },
+    close: async () => {
+      await (await opened?.catch(() => null))?.close()
+    }
+  }
+}
+
+/** Not of the install: the issuer of an evaluation licence, and what is known of rejected passwords. */
+const stays: ReadonlySet<string> = new Set(['license-issuer', 'pin-guard', 'wizard.lock', destroyFile, 'boot.json'])
+const leftFile = 'left-behind.json'
+
+/** The boot file goes last but one: until then the folder is known as an install that is being destroyed. */
+export async function clearState(stateDir: string, items: readonly DestroyItem[]): Promise<void> {
+  for (const name of await readdir(stateDir)) {
+    if (!stays.has(name) && name !== leftFile) await rm(join(stateDir, name), { recursive: true, force: true })
+  }
+  const left = items.filter(({ outcome }) => typeof outcome === 'object')
+  if (left.length > 0) await writePrivateFile(join(stateDir, leftFile), `${JSON.stringify(left, null, 2)}\n`)
+  await rm(join(stateDir, 'boot.json'), { force: true })
+  await rm(join(stateDir, destroyFile), { force: true })
+}
+
+/** After the lock is released: the folder itself, when nothing is left in it. */
+export async function removeEmptyState(stateDir: string): Promise<void> {
+  await rmdir(stateDir).catch(() => {})
+}
