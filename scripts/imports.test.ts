@@ -8,7 +8,22 @@ const root = join(import.meta.dirname, '..')
 
 /** From a room to the rooms that it may import; the first row whose prefix fits says what a file is. */
 const allowed: readonly (readonly [room: string, may: readonly string[]])[] = [
-  ['server/web', ['server/web', 'server/install', 'server/steps', 'server/checks', 'server/deploy', 'lib']],
+  [
+    'server/web',
+    [
+      'server/web',
+      'server/key-store-password',
+      'server/install',
+      'server/steps',
+      'server/checks',
+      'server/deploy',
+      'lib'
+    ]
+  ],
+  [
+    'server/key-store-password',
+    ['server/key-store-password', 'server/install', 'server/steps', 'server/checks', 'server/deploy', 'lib']
+  ],
   ['server/install', ['server/install', 'server/steps', 'server/checks', 'server/deploy', 'lib']],
   ['server/steps', ['server/steps', 'server/checks', 'server/deploy', 'services/catalog.ts', 'lib']],
   ['server/deploy', ['server/deploy', 'services/catalog.ts', 'lib']],

@@ -1,9 +1,10 @@
 /**
- * The wizard's two apps. While setup is open: the door, the steps. Once it is finished: a status page, and no route of
- * setup at all; main.ts puts one in place of the other.
+ * The wizard's two apps. While setup is open: the door, the steps. Once it is finished: a status page and the one for a new key store password, and
+ * no route of setup at all; main.ts puts one in place of the other.
  */
 import type { FastifyInstance } from 'fastify'
 import { codeRoutes } from './web/code-routes.ts'
+import { type PasswordRoutesOptions, passwordRoutes } from './web/password-routes.ts'
 import { type SetupRoutesOptions, setupRoutes } from './web/setup-routes.ts'
 import { type StatusRoutesOptions, statusRoutes } from './web/status-routes.ts'
 import { type FrameOptions, wizardFrame } from './web/wizard-app.ts'
@@ -16,8 +17,11 @@ export async function setupApp(options: FrameOptions & SetupRoutesOptions): Prom
   return app
 }
 
-export async function lockedApp(options: FrameOptions & StatusRoutesOptions): Promise<FastifyInstance> {
+export async function lockedApp(
+  options: FrameOptions & StatusRoutesOptions & PasswordRoutesOptions
+): Promise<FastifyInstance> {
   const app = await wizardFrame(options)
   await app.register(statusRoutes, options)
+  await app.register(passwordRoutes, options)
   return app
 }

@@ -15,6 +15,8 @@ import { processTarget } from './deploy/targets/process.ts'
 import { type Install, openInstall, unlockRequest } from './install/install.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
+import { settlePending } from './key-store-password/change-password.ts'
+import { answerStartRequest, startRequest } from './key-store-password/start-request.ts'
 import { openAccess } from './web/access.ts'
 import { root } from './web/product.ts'
 import type { SetupRoutesOptions } from './web/setup-routes.ts'
@@ -78,7 +80,7 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
     if (handler !== undefined) current = handler
     return app
   }
-  const showLocked = () => show((serverFactory) => lockedApp({ ...frame, serverFactory, install }))
+  const showLocked = () => show((serverFactory) => lockedApp({ ...frame, serverFactory, install, access }))
   const showSetup = () =>
     show((serverFactory) =>
       setupApp({
@@ -110,7 +112,10 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
     say(`Setup is finished and locked; status: ${url}`)
   }
 
-  const unlockWatch = watch(stateDir, (_event, name) => {
+  const requestWatch = watch(stateDir, (_event, name) => {
+    if (name === startRequest) {
+      answerStartRequest(stateDir, target).catch((err) => log.error({ err }, 'starting the KMS failed'))
+    }
     if (name !== unlockRequest) return
     install
       .takeUnlock()
@@ -127,7 +132,7 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
     install,
     takenUp: takeUp(install, log, say),
     close: async (services) => {
-      unlockWatch.close()
+      requestWatch.close()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
       if (services) await target.stop()
@@ -139,18 +144,23 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
 
 type FrameServerFactory = NonNullable<Parameters<typeof setupApp>[0]['serverFactory']>
 
-/** In the background, so that the page is there at once: services first, then the step that was interrupted. */
+/** In the background, so that the page is there at once: a cut-off change of the password, services, the interrupted step. */
 function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) => void): Promise<void> {
-  return install.target
-    .resume()
-    .then(() => install.resume({ phase: (text) => log.info(text) }))
-    .then((resumed) => {
-      if (resumed === null) return
-      const { step, error } = resumed
-      if (error === undefined) say(`Finished the interrupted step ${step}.`)
-      else say(`The interrupted step ${step} could not be finished: ${error.message}`)
-    })
-    .catch((err) => log.error({ err }, messageOf(err)))
+  return (
+    settlePending(install.stateDir)
+      .catch((err) => log.error({ err }, messageOf(err)))
+      .then(() => install.target.resume())
+      // Asked for while no wizard was there to read it.
+      .then(() => answerStartRequest(install.stateDir, install.target))
+      .then(() => install.resume({ phase: (text) => log.info(text) }))
+      .then((resumed) => {
+        if (resumed === null) return
+        const { step, error } = resumed
+        if (error === undefined) say(`Finished the interrupted step ${step}.`)
+        else say(`The interrupted step ${step} could not be finished: ${error.message}`)
+      })
+      .catch((err) => log.error({ err }, messageOf(err)))
+  )
 }
 
 function listenWith(tls: WizardTls | null, handler: RequestListener): Server {

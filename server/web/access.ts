@@ -11,17 +11,26 @@ import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file
 import { sameText } from '../../lib/service/same-text.ts'
 
 const sessionHours = 12
+/** For one password: what the code opens after setup is one page, not setup. */
+const passwordMinutes = 30
 /** A code that nobody has used by then lies about in a log or a terminal; `keyscaler code` makes another. */
 const codeHours = 24
-const kept = z.array(z.strictObject({ hash: z.string(), kind: z.enum(['browser', 'script']), until: z.number() }))
+const kept = z.array(
+  z.strictObject({ hash: z.string(), kind: z.enum(['browser', 'script', 'password']), until: z.number() })
+)
+
+/** `password`: the page for a new key store password after setup, and nothing else (docs/decisions/0014). */
+export type SessionKind = 'browser' | 'script' | 'password'
 
 export interface Access {
   readonly codeFile: string
   /** Makes a fresh code; an older one is void. */
   readonly newCode: () => Promise<string>
   /** Exchanges the code, once and within a day, for a session token; null when it is not the code. */
-  readonly claim: (code: string, kind: 'browser' | 'script') => Promise<string | null>
-  readonly holds: (token: string | undefined, kind: 'browser' | 'script') => boolean
+  readonly claim: (code: string, kind: SessionKind) => Promise<string | null>
+  readonly holds: (token: string | undefined, kind: SessionKind) => boolean
+  /** Ends one session: what it was for is done. */
+  readonly end: (token: string) => Promise<void>
   /** Ends every session and voids the code: setup is finished. */
   readonly close: () => Promise<void>
 }
@@ -34,14 +43,14 @@ export async function openAccess(stateDir: string): Promise<Access> {
   const store = () => writePrivateFile(sessionFile, JSON.stringify(sessions))
   let claiming: Promise<unknown> = Promise.resolve()
 
-  const claim = async (code: string, kind: 'browser' | 'script') => {
+  const claim = async (code: string, kind: SessionKind) => {
     const expected = await readPrivateFile(codeFile)
     if (expected === null || !sameText(plainCode(code), plainCode(expected))) return null
     if (Date.now() - (await stat(codeFile)).mtimeMs > codeHours * 3_600_000) return null
     await rm(codeFile, { force: true })
     const token = randomBytes(32).toString('base64url')
     const now = Date.now()
-    const fresh = { hash: hashOf(token), kind, until: now + sessionHours * 3_600_000 }
+    const fresh = { hash: hashOf(token), kind, until: now + lifeOf(kind) }
     sessions = [...sessions.filter((session) => session.until > now), fresh]
     await store()
     return token
@@ -61,12 +70,21 @@ export async function openAccess(stateDir: string): Promise<Access> {
       const hash = hashOf(token)
       return sessions.some((row) => row.kind === kind && row.until > Date.now() && sameText(row.hash, hash))
     },
+    end: async (token) => {
+      const hash = hashOf(token)
+      sessions = sessions.filter((row) => !sameText(row.hash, hash))
+      await store()
+    },
     close: async () => {
       sessions = []
       await store()
       await rm(codeFile, { force: true })
     }
   }
+}
+
+function lifeOf(kind: SessionKind): number {
+  return kind === 'password' ? passwordMinutes * 60_000 : sessionHours * 3_600_000
 }
 
 /** Writes a new one-time code into the state folder (0600) and answers it, in groups for reading aloud. */

@@ -13,6 +13,7 @@ import type { DefinedStep } from '../steps/define-step.ts'
 import { readPasted } from '../steps/kms/pasted.ts'
 import { type ApplyResult, type StepId, stepIds } from '../steps/step.ts'
 import type { Access } from './access.ts'
+import { changePasswordRoutes } from './change-password-routes.ts'
 import { type Caller, callerOf, neverStore, refuseForgery } from './guard.ts'
 import { type AnswerForm, answerFormOf, type PostedStep, postedStep } from './negotiation.ts'
 import { type PageState, stepPage } from './step-page.ts'
@@ -188,6 +189,8 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const model = await stepPage(install, step, await suggestionsFor(step.id), csrf, state)
     return { type: 'page', html: await app.view(`/steps/${step.id}.eta`, model) }
   }
+
+  changePasswordRoutes(app, { install, render, pageLine })
 }
 
 function submitOptions(posted: PostedStep, form: AnswerForm, watch: Watcher | undefined) {

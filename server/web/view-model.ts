@@ -2,11 +2,12 @@
  * What a page is given. server/web fills these and nothing else reaches a template, so a page shows what stands here and
  * no more: no secret has a place in it except `showOnce`. Templates (views/) know no request, no database and no step code.
  */
+import type { TestedRow } from '../../lib/luna-client/tested-matrix.ts'
 import type { Finding, Verdict } from '../checks/check.ts'
 import type { InstallResult } from '../steps/complete/result.ts'
 import type { FoundPartition } from '../steps/kms/partitions.ts'
 import type { Pasted } from '../steps/kms/pasted.ts'
-import type { Prerequisite, TestedVersion } from '../steps/kms/prerequisites.ts'
+import type { Prerequisite } from '../steps/kms/prerequisites.ts'
 import type { FieldView, StepId } from '../steps/step.ts'
 import type { Section } from './field-sections.ts'
 
@@ -100,7 +101,7 @@ export interface KmsPanel {
   /** The guide's eight prerequisites. */
   readonly beforeYouBegin: readonly Prerequisite[]
   /** Table 1 of the guide, "tested / yours". */
-  readonly tested: readonly TestedVersion[]
+  readonly tested: readonly TestedRow[]
   readonly clients: readonly ClientChoice[]
   readonly partitions: readonly FoundPartition[]
   /** Why none are listed, in plain words ("The library … could not be loaded."). */
@@ -109,6 +110,22 @@ export interface KmsPanel {
   readonly failedLogins?: { readonly label: string; readonly known: number; readonly atMost: number }
   /** What was read from lunacm's or vtl's output. */
   readonly pasted?: Pasted
+  /** What the last Test or Next has seen of the key store. */
+  readonly evidence?: EvidenceModel
+}
+
+/** Of server/checks/key-store/evidence.ts, for people. */
+export interface EvidenceModel {
+  readonly facts: readonly { readonly label: string; readonly value: string }[]
+  /** The mechanisms that KeyScaler may use. */
+  readonly used: readonly {
+    readonly name: string
+    readonly number: string
+    readonly sizes: string
+    readonly for: string
+  }[]
+  /** Names of the others that the token offers. */
+  readonly others: readonly string[]
 }
 
 /** An HSM client of this machine. */
@@ -136,6 +153,21 @@ export interface CodePage extends Page {
 export interface FinishedPage extends Page {
   readonly controlPanel?: string
   readonly complete?: CompleteModel
+}
+
+/** views/key-store-password.eta: the code first (`codeFile`), then the password (`csrf`), then how it ended. */
+export interface PasswordPage extends Page {
+  /** Path of the 0600 file that holds the code; present while the code is asked for. */
+  readonly codeFile?: string
+  readonly csrf?: string
+  readonly keyStore?: { readonly label: string; readonly serial: string; readonly slot: number; readonly hsm: boolean }
+  readonly failedLogins?: { readonly known: number; readonly atMost: number }
+  readonly kms?: { readonly state: string; readonly detail: string }
+  readonly findings?: readonly Finding[]
+  readonly error?: string
+  readonly cure?: string
+  /** It was accepted, and the KMS runs with it. */
+  readonly done?: boolean
 }
 
 /** views/error.eta. */
