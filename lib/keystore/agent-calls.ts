@@ -19,10 +19,16 @@ interface CalledKey {
   readonly found: NumberedKey
 }
 
+interface Looked {
+  readonly looked: Promise<CalledKey | null>
+  /** Null while it is being looked up. */
+  key: CalledKey | null
+}
+
 export class AgentCalls {
   readonly #threads: AgentThreads
   /** Keys by id, as they were last looked up in this login. */
-  readonly #keys = new Map<string, Promise<CalledKey | null>>()
+  readonly #keys = new Map<string, Looked>()
   /** The public half that an id was found with first: it never changes. */
   readonly #publicHalves = new Map<string, string>()
   readonly #making = new Set<string>()
@@ -132,16 +138,15 @@ export class AgentCalls {
 
   #find(id: string): Promise<CalledKey | null> {
     const known = this.#keys.get(id)
-    if (known !== undefined) return known
-    const looked = this.#look(id)
-    this.#keys.set(id, looked)
-    const drop = () => {
-      if (this.#keys.get(id) === looked) this.#keys.delete(id)
+    if (known !== undefined) return known.looked
+    const entry: Looked = { looked: this.#look(id), key: null }
+    this.#keys.set(id, entry)
+    const settle = (key: CalledKey | null) => {
+      entry.key = key
+      if (key === null && this.#keys.get(id) === entry) this.#keys.delete(id)
     }
-    looked.then((key) => {
-      if (key === null) drop()
-    }, drop)
-    return looked
+    entry.looked.then(settle, () => settle(null))
+    return entry.looked
   }
 
   async #look(id: string): Promise<CalledKey | null> {
@@ -161,10 +166,8 @@ export class AgentCalls {
 
   #forget({ ref, number }: CalledKey): void {
     this.#threads.forget(number)
-    const known = this.#keys.get(ref.id)
-    void known?.then((key) => {
-      if (key?.number === number && this.#keys.get(ref.id) === known) this.#keys.delete(ref.id)
-    })
+    // Another call may have looked it up again already.
+    if (this.#keys.get(ref.id)?.key?.number === number) this.#keys.delete(ref.id)
   }
 
   async #publicKey(id: string) {
@@ -189,7 +192,7 @@ export class AgentCalls {
   }
 
   async #destroy(id: string): Promise<boolean> {
-    const known = await this.#keys.get(id)?.catch(() => null)
+    const known = this.#keys.get(id)?.key
     this.#keys.delete(id)
     this.#publicHalves.delete(id)
     if (known != null) this.#threads.forget(known.number)

@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type LunaState, setLunaState } from '../../sandbox/luna/state.ts'
 import { createLunaToken, type LunaToken } from '../../sandbox/luna/token.ts'
 import { keyStoreContract } from './keystore.contract.ts'
 import { openKeyStore } from './open-key-store.ts'
@@ -18,18 +19,27 @@ keyStoreContract({
   cleanUp: async () => await rm(nssFolder, { recursive: true })
 })
 
-const lunaFolder = folder()
 const pin = 'crypto-officer-1'
-let token: LunaToken
-keyStoreContract({
-  name: 'SoftHSM behind the Luna stand-in',
-  prepare: async () => {
-    token = await createLunaToken(lunaFolder, { pin, soPin: 'partition-so-1' })
-  },
-  open: async () => {
-    const { module, confPath, slot, label, serial } = token
-    const config = { profile: 'gemalto-safenet', module, confPath, slot, partition: label, serial } as const
-    return await openKeyStore(config, pin, { guard: openPinGuard(lunaFolder) })
-  },
-  cleanUp: async () => await rm(lunaFolder, { recursive: true })
-})
+const moods: readonly (readonly [name: string, Partial<LunaState>])[] = [
+  ['SoftHSM behind the Luna stand-in', {}],
+  ['a FIPS partition', { gcm: 'token-iv', vendorWrap: true, vendorRsa: true, refusePrivateWrap: true }],
+  ['a FIPS partition that wants its IV as the parameter', { gcm: 'token-iv-parameter', vendorRsa: true }],
+  ['a partition that allows one session', { maxSessions: 1 }]
+]
+for (const [name, mood] of moods) {
+  const lunaFolder = folder()
+  let token: LunaToken
+  keyStoreContract({
+    name,
+    prepare: async () => {
+      token = await createLunaToken(lunaFolder, { pin, soPin: 'partition-so-1' })
+      await setLunaState(lunaFolder, mood)
+    },
+    open: async () => {
+      const { module, confPath, slot, label, serial } = token
+      const config = { profile: 'gemalto-safenet', module, confPath, slot, partition: label, serial } as const
+      return await openKeyStore(config, pin, { guard: openPinGuard(lunaFolder) })
+    },
+    cleanUp: async () => await rm(lunaFolder, { recursive: true })
+  })
+}
