@@ -415,6 +415,22 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
         }
       })
     },
+    'kms-evidence': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        kms: {
+          ...kms,
+          evidence: {
+            facts: [
+              { label: 'Library', value: '/usr/safenet/lunaclient/lib/libCryptoki2_64.so' },
+              { label: 'SHA-256', value: '2b1f783d187be9265eaf0f1a3d1d0cf1e1a1a7c9e8d7c6b5a4f3e2d1c0b9a8f7' }
+            ],
+            used: [{ name: 'CKM_AES_GCM', number: '0x1087', sizes: '16–32', for: 'encrypt, decrypt' }],
+            others: ['CKM_SHA256']
+          }
+        }
+      })
+    },
     'kms-pasted-nothing': {
       template: '/steps/kms.eta',
       model: setupPage('kms', {

@@ -127,6 +127,11 @@ test('hostile text from a token, a peer or an answer stays text', () => {
           state: hostile
         }
       }),
+      evidence: {
+        facts: [{ label: hostile, value: hostile }],
+        used: [{ name: hostile, number: hostile, sizes: hostile, for: hostile }],
+        others: [hostile]
+      },
       pasted: {
         understood: true,
         say: hostile,

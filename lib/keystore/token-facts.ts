@@ -47,6 +47,26 @@ export function tokenFlags(flags: number): TokenFlags {
   }
 }
 
+/** As lunacm and the guide write them, without CKF_. */
+const flagWords: Readonly<Record<keyof TokenFlags, string>> = {
+  hasRandom: 'RNG',
+  writeProtected: 'WRITE_PROTECTED',
+  loginRequired: 'LOGIN_REQUIRED',
+  userPinInitialized: 'USER_PIN_INITIALIZED',
+  protectedAuthenticationPath: 'PROTECTED_AUTHENTICATION_PATH',
+  tokenInitialized: 'TOKEN_INITIALIZED',
+  userPinCountLow: 'USER_PIN_COUNT_LOW',
+  userPinFinalTry: 'USER_PIN_FINAL_TRY',
+  userPinLocked: 'USER_PIN_LOCKED',
+  userPinToBeChanged: 'USER_PIN_TO_BE_CHANGED'
+}
+
+/** Names of the flags that are set, in the order of their bits. */
+export function flagNames(flags: TokenFlags): readonly string[] {
+  const names = Object.keys(flagWords) as (keyof TokenFlags)[]
+  return names.filter((name) => flags[name]).map((name) => flagWords[name])
+}
+
 /** Bytes of the token for private objects; null where the token does not tell. */
 export interface TokenMemory {
   readonly total: number | null

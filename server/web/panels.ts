@@ -1,15 +1,18 @@
 /** The parts of pages that are looked up live: this server (Welcome), the partitions (KMS), the broker (Kafka), the result. */
 
+import { testedAndYours } from '../../lib/luna-client/tested-matrix.ts'
 import { systemName } from '../checks/host.ts'
+import { lastEvidence } from '../checks/key-store/evidence.ts'
 import type { Install } from '../install/install.ts'
 import { currentStep } from '../install/progress.ts'
 import { installResult } from '../steps/complete/result.ts'
 import { isMockAt } from '../steps/kafka/mock-cluster.ts'
 import { lookAtPartitions, type PartitionsSeen } from '../steps/kms/partitions.ts'
 import type { Pasted } from '../steps/kms/pasted.ts'
-import { prerequisites, testedVersions } from '../steps/kms/prerequisites.ts'
+import { prerequisites } from '../steps/kms/prerequisites.ts'
 import type { StepId } from '../steps/step.ts'
 import { hostTable } from '../steps/welcome/host-table.ts'
+import { evidenceModel } from './evidence-model.ts'
 import type { ClientChoice, CompleteModel, KmsPanel, SetupPage, WelcomePanel } from './view-model.ts'
 
 type Panels = Pick<SetupPage, 'welcome' | 'kms' | 'complete' | 'kafkaIsMock'>
@@ -53,20 +56,29 @@ async function kmsPanel(
   { rescan = false, pasted }: Asked
 ): Promise<KmsPanel> {
   const { library = '', confPath = '', partition = '' } = values
-  const [seen, system] = await Promise.all([
+  const [seen, system, evidence] = await Promise.all([
     lookAtPartitions(install.stateDir, { library, confPath, partition }, rescan),
-    systemName()
+    systemName(),
+    lastEvidence(install.stateDir)
   ])
   const { partitions, partitionsProblem, failedLogins } = seen
   return {
     beforeYouBegin: prerequisites(seen),
-    tested: testedVersions(seen, partition, system),
+    tested: testedWith(seen, partition, system),
     clients: clientChoices(seen),
     partitions,
     ...(partitionsProblem === undefined ? {} : { partitionsProblem }),
     ...(failedLogins === undefined ? {} : { failedLogins }),
-    ...(pasted === undefined ? {} : { pasted })
+    ...(pasted === undefined ? {} : { pasted }),
+    ...(evidence === null ? {} : { evidence: evidenceModel(evidence) })
   }
+}
+
+/** Table 1 of the guide. */
+function testedWith({ library, partitions }: PartitionsSeen, chosen: string, system: string) {
+  const token = partitions.find(({ label }) => label === chosen) ?? partitions[0]
+  const client = library === null ? null : `${library.description} ${library.version}`
+  return testedAndYours({ system, client, model: token?.model ?? null, firmware: token?.firmware ?? null })
 }
 
 const clientTitles = {

@@ -3,7 +3,7 @@
  * items 5, 9, 14 and 15), and so that what we print can be pasted where lunacm's text can. What a program without a login
  * cannot see is said to be so; nothing is made up.
  */
-import type { SlotFacts, TokenFlags } from '../../../lib/keystore/token-facts.ts'
+import { flagNames, type SlotFacts } from '../../../lib/keystore/token-facts.ts'
 
 const indent = ' '.repeat(8)
 
@@ -23,19 +23,6 @@ export function slotListText(slots: readonly SlotFacts[]): string {
     .join('\n')
 }
 
-const flagNames: Readonly<Record<keyof TokenFlags, string>> = {
-  hasRandom: 'RNG',
-  writeProtected: 'WRITE_PROTECTED',
-  loginRequired: 'LOGIN_REQUIRED',
-  userPinInitialized: 'USER_PIN_INITIALIZED',
-  protectedAuthenticationPath: 'PROTECTED_AUTHENTICATION_PATH',
-  tokenInitialized: 'TOKEN_INITIALIZED',
-  userPinCountLow: 'USER_PIN_COUNT_LOW',
-  userPinFinalTry: 'USER_PIN_FINAL_TRY',
-  userPinLocked: 'USER_PIN_LOCKED',
-  userPinToBeChanged: 'USER_PIN_TO_BE_CHANGED'
-}
-
 /** `partition showinfo`. @param fips null: not known without a login */
 export function showInfoText(token: SlotFacts, fips: boolean | null): string {
   const { total, free } = token.memory
@@ -49,7 +36,7 @@ export function showInfoText(token: SlotFacts, fips: boolean | null): string {
       ['Partition Serial Number', token.serial]
     ]),
     `${indent}Token Flags ->\n`,
-    ...flagsOf(token.flags).map((name) => `${indent.repeat(3)}CKF_${name}\n`),
+    ...flagNames(token.flags).map((name) => `${indent.repeat(3)}CKF_${name}\n`),
     rows(32, [
       ['Slot Id', String(token.slot)],
       ['Firmware Version', token.firmware]
@@ -61,12 +48,6 @@ export function showInfoText(token: SlotFacts, fips: boolean | null): string {
     `${indent.repeat(2)}Object Count:         not visible without a login\n`,
     `\n${indent}${fipsLine(fips)}\n`
   ].join('')
-}
-
-/** Names of the flags that are set, without CKF_, in the order of their bits. */
-function flagsOf(flags: TokenFlags): readonly string[] {
-  const known = Object.keys(flagNames) as (keyof TokenFlags)[]
-  return known.filter((name) => flags[name]).map((name) => flagNames[name])
 }
 
 function fipsLine(fips: boolean | null): string {

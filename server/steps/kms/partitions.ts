@@ -5,10 +5,11 @@
  */
 import { messageOf } from '../../../lib/errors/app-error.ts'
 import { guardedName } from '../../../lib/keystore/guarded-login.ts'
+import { type HaGroup, haGroupOf } from '../../../lib/keystore/ha-groups.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
-import type { SlotFacts } from '../../../lib/keystore/token-facts.ts'
+import { flagNames, type SlotFacts } from '../../../lib/keystore/token-facts.ts'
 import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 import { readHsmProposal } from '../../../lib/luna-client/proposal.ts'
 
@@ -30,8 +31,8 @@ export interface PartitionsSeen {
   readonly client: HsmClient | null
   /** Path of the library that was asked; null where there is none to ask. */
   readonly module: string | null
-  /** "Chrystoki 7.0": what the library says it is; null before it was loaded. */
-  readonly library: string | null
+  /** What the library says it is; null before it was loaded. */
+  readonly library: { readonly description: string; readonly version: string } | null
   readonly partitions: readonly FoundPartition[]
   /** Why none are listed. */
   readonly partitionsProblem?: string
@@ -91,12 +92,12 @@ async function lookNow(
   const config: KeyStoreConfig = { profile: 'gemalto-safenet', module, confPath, slot: 0, partition: '' }
   try {
     const facts = await probeToken(config)
-    const library = facts.library === null ? null : `${facts.library.description} ${facts.library.version}`.trim()
+    const { library } = facts
     if (facts.file.problem !== null || facts.stopped !== null) {
       const problem = `The library ${module} could not list partitions; Test tells why.`
       return { ...none, library, partitionsProblem: problem }
     }
-    return { ...none, library, partitions: facts.slots.map(partitionOf) }
+    return { ...none, library, partitions: facts.slots.map((token) => partitionOf(token, facts.haGroups)) }
   } catch (thrown) {
     return { ...none, partitionsProblem: messageOf(thrown) }
   }
@@ -109,27 +110,11 @@ async function clientsHere(stateDir: string): Promise<readonly HsmClient[]> {
   return [...found, { kind: 'dpod', module: imported.library, confPath: imported.confPath }]
 }
 
-function partitionOf({ slot, label, serial, model, firmware, flags }: SlotFacts): FoundPartition {
-  return { slot, label, serial, model, firmware, flags: flagNames(flags), state: stateOf(flags) }
-}
-
-/** In the order of their bits; the words of `par showinfo` without CKF_. */
-const flagWords: Readonly<Record<keyof SlotFacts['flags'], string>> = {
-  hasRandom: 'RNG',
-  writeProtected: 'WRITE_PROTECTED',
-  loginRequired: 'LOGIN_REQUIRED',
-  userPinInitialized: 'USER_PIN_INITIALIZED',
-  protectedAuthenticationPath: 'PROTECTED_AUTHENTICATION_PATH',
-  tokenInitialized: 'TOKEN_INITIALIZED',
-  userPinCountLow: 'USER_PIN_COUNT_LOW',
-  userPinFinalTry: 'USER_PIN_FINAL_TRY',
-  userPinLocked: 'USER_PIN_LOCKED',
-  userPinToBeChanged: 'USER_PIN_TO_BE_CHANGED'
-}
-
-function flagNames(flags: SlotFacts['flags']): string[] {
-  const names = Object.keys(flagWords) as (keyof SlotFacts['flags'])[]
-  return names.filter((name) => flags[name]).map((name) => flagWords[name])
+function partitionOf(token: SlotFacts, groups: readonly HaGroup[]): FoundPartition {
+  const { slot, label, serial, model, firmware, flags } = token
+  const group = haGroupOf(token, groups)
+  const state = group === null ? stateOf(flags) : `${stateOf(flags)}; virtual slot of an HA group`
+  return { slot, label, serial, model, firmware, flags: flagNames(flags), state }
 }
 
 function stateOf(flags: SlotFacts['flags']): string {

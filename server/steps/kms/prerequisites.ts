@@ -1,4 +1,4 @@
-/** What the guide wants to be so before step 3, and what it was tested with, against what can be seen from this machine. */
+/** What the guide wants to be so before step 3, against what can be seen from this machine. */
 import type { PartitionsSeen } from './partitions.ts'
 
 export interface Prerequisite {
@@ -28,35 +28,6 @@ export function prerequisites({ client, partitions }: PartitionsSeen): readonly 
       text: 'PED partitions only: activation and auto-activation are on (partition policies 22 and 23)',
       state: elsewhere,
       command: 'partition showpolicies'
-    }
-  ]
-}
-
-export interface TestedVersion {
-  readonly what: string
-  readonly tested: string
-  readonly yours: string
-}
-
-/**
- * Table 1 of the guide, "tested / yours": information, never a verdict.
- * @param system name and version of this machine's distribution
- */
-export function testedVersions(
-  { library, partitions }: PartitionsSeen,
-  chosen: string,
-  system: string
-): readonly TestedVersion[] {
-  const partition = partitions.find(({ label }) => label === chosen) ?? partitions[0]
-  return [
-    { what: 'Operating system', tested: 'CentOS 7.6, Red Hat Enterprise Linux 7.6', yours: system },
-    { what: 'Luna client', tested: '7.0', yours: library ?? 'not found' },
-    { what: 'Appliance software', tested: '7.0.0-956', yours: 'not visible from here' },
-    {
-      what: 'HSM firmware',
-      tested: '7.0.1 (DPoD: Cryptovisor7, 7.1.3)',
-      // CK_VERSION has two numbers: the third cannot be seen (pkcs11.md section 4).
-      yours: partition === undefined ? 'no partition found' : `${partition.firmware} (${partition.model})`
     }
   ]
 }
