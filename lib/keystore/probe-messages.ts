@@ -87,7 +87,7 @@ export interface LoginFacts {
   readonly refusal: LoginRefusal | null
 }
 
-export interface StepTime {
+interface StepTime {
   readonly step: ProbeStep
   readonly ms: number
 }

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
+import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
+import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { lunaScenarios } from '../../../sandbox/luna/scenarios.ts'
 import { type LunaState, readLunaState, setLunaFaults, setLunaState } from '../../../sandbox/luna/state.ts'
 import { createLunaToken, type LunaToken } from '../../../sandbox/luna/token.ts'
@@ -634,6 +636,46 @@ describe('the key store that this install has', () => {
     const gone = await about({}, { masterKey }, 'kms.same-master-key')
     assert.equal(gone.verdict, 'fail')
     assert.match(gone.say, /is not in HSMoDnFIPS \(serial \d+\): it was initialised again/)
+  })
+})
+
+describe('the master key of this install', () => {
+  it('is the one with its check value; another one under its id stops', async () => {
+    const id = 'c0'.repeat(16)
+    const { module, confPath, slot, label: partition, serial } = token
+    const config = { profile: 'gemalto-safenet', module, confPath, slot, partition } as const
+    const store = await openKeyStore(config, pin, { guard: openPinGuard(join(folder, 'state-store')) })
+    const key = await store.createKey({ id, algorithm: 'AES-256', label: 'keyscaler master key' })
+    const checkValue = await store.checkValue(key)
+    await store.close()
+    const look = async (kept: string) => {
+      const known = { profile: 'gemalto-safenet', module, confPath, slot, label: partition, serial } as const
+      const rest = { moduleSha256: null, folder: null, model: '', firmware: '', evidence: null }
+      const record = { ...known, ...rest, masterKey: { id, checkValue: kept } }
+      return rung(await diagnose({ ask: { record } }), 'kms.same-master-key')
+    }
+    assert.deepEqual([(await look(checkValue)).verdict, checkValue.length], ['pass', 6])
+    const other = await look('000000')
+    assert.equal(other.verdict, 'fail')
+    assert.match(other.say, new RegExp(`a different master key under the same id: its check value is ${checkValue}`))
+  })
+})
+
+describe('the software key store', () => {
+  it('climbs its own ladder, and nothing of it asks for a partition', async () => {
+    const config = { profile: 'nss', folder: join(folder, 'nss-new') } as const
+    const stateDir = join(folder, 'state-nss-new')
+    const { findings } = await diagnoseKeyStore({ config, pin: 'a long nss password', stateDir })
+    const bad = findings.filter(({ verdict }) => verdict === 'fail' || verdict === 'warn')
+    assert.deepEqual(bad, [])
+    assert.deepEqual(
+      findings.map(({ id }) => id),
+      rungsFor(config).map(({ id }) => id)
+    )
+    assert.equal(
+      findings.find(({ id }) => id === 'kms.slot-present'),
+      undefined
+    )
   })
 })
 

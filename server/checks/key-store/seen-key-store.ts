@@ -103,7 +103,7 @@ export function guideFor(failure: CallFailure | null | undefined, otherwise?: st
 }
 
 /** The call that was refused when the probe stopped. */
-export function stoppedFailure({ facts }: SeenKeyStore): CallFailure | null {
+function stoppedFailure({ facts }: SeenKeyStore): CallFailure | null {
   return facts.stopped?.why === 'refused' ? facts.stopped.failure : null
 }
 
