@@ -3,7 +3,7 @@
  * is in an HSM, and its cloning domain, is for its Partition SO to decide in lunacm.
  */
 import { AppError } from '../errors/app-error.ts'
-import { startModuleChild } from '../keystore/module-child.ts'
+import { startModuleChild } from './module-child.ts'
 
 export interface SoftHsmOrder {
   /** Absolute path of libsofthsm2.so. */
