@@ -15,6 +15,7 @@ export interface TokenFlags {
   /** A PIN pad: the password is not typed here. */
   readonly protectedAuthenticationPath: boolean
   readonly hasRandom: boolean
+  readonly restoreKeyNotNeeded: boolean
 }
 
 /** CKF_ bits of CK_TOKEN_INFO (PKCS#11 v2.40 section 4.2). */
@@ -23,6 +24,7 @@ const bits: Readonly<Record<keyof TokenFlags, number>> = {
   writeProtected: 0x2,
   loginRequired: 0x4,
   userPinInitialized: 0x8,
+  restoreKeyNotNeeded: 0x20,
   protectedAuthenticationPath: 0x100,
   tokenInitialized: 0x400,
   userPinCountLow: 0x10000,
@@ -43,7 +45,8 @@ export function tokenFlags(flags: number): TokenFlags {
     userPinToBeChanged: on('userPinToBeChanged'),
     writeProtected: on('writeProtected'),
     protectedAuthenticationPath: on('protectedAuthenticationPath'),
-    hasRandom: on('hasRandom')
+    hasRandom: on('hasRandom'),
+    restoreKeyNotNeeded: on('restoreKeyNotNeeded')
   }
 }
 
@@ -53,6 +56,7 @@ const flagWords: Readonly<Record<keyof TokenFlags, string>> = {
   writeProtected: 'WRITE_PROTECTED',
   loginRequired: 'LOGIN_REQUIRED',
   userPinInitialized: 'USER_PIN_INITIALIZED',
+  restoreKeyNotNeeded: 'RESTORE_KEY_NOT_NEEDED',
   protectedAuthenticationPath: 'PROTECTED_AUTHENTICATION_PATH',
   tokenInitialized: 'TOKEN_INITIALIZED',
   userPinCountLow: 'USER_PIN_COUNT_LOW',
