@@ -114,6 +114,7 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
     const status = error === null ? 200 : problemTable[error.code].status
     return form(reply.code(status), session, {
       findings: outcome.findings,
+      kept: outcome.accepted,
       ...(error === null ? { done: true } : { error: error.message, cure: error.cure ?? '' })
     })
   })

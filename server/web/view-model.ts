@@ -166,6 +166,8 @@ export interface PasswordPage extends Page {
   readonly findings?: readonly Finding[]
   readonly error?: string
   readonly cure?: string
+  /** The password was right and is kept; `error` is about the KMS. */
+  readonly kept?: boolean
   /** It was accepted, and the KMS runs with it. */
   readonly done?: boolean
 }
