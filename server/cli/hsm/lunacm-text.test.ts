@@ -12,7 +12,7 @@ const token: SlotFacts = {
   manufacturer: 'Safenet, Inc.',
   model: 'Cryptovisor7',
   firmware: '7.1',
-  flags: tokenFlags(0x1 | 0x4 | 0x8 | 0x400),
+  flags: tokenFlags(0x1 | 0x4 | 0x8 | 0x20 | 0x400),
   memory: { total: 159744, free: 159744 },
   maxSessions: null
 }
@@ -29,7 +29,7 @@ describe('partitions printed as lunacm prints them', () => {
   it('show flags, storage and FIPS mode as the guide’s item 15', () => {
     const facts = readLunacm(showInfoText(token, true))
     assert.equal(facts?.kind, 'partition-showinfo')
-    const flags = ['RNG', 'LOGIN_REQUIRED', 'USER_PIN_INITIALIZED', 'TOKEN_INITIALIZED']
+    const flags = ['RNG', 'LOGIN_REQUIRED', 'USER_PIN_INITIALIZED', 'RESTORE_KEY_NOT_NEEDED', 'TOKEN_INITIALIZED']
     const storage = { total: 159744, used: 0, free: 159744, objects: null }
     assert.partialDeepStrictEqual(facts?.partitions[0], { ...same, flags, storage, fips: true })
     assert.equal(readLunacm(showInfoText(token, false))?.partitions[0]?.fips, false)

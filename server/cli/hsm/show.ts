@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { inspectClient } from '../../../lib/luna-client/inspect-client.ts'
 import { testedAndYours } from '../../../lib/luna-client/tested-matrix.ts'
 import { observeHost } from '../../checks/host.ts'
+import { readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { ending, printable, say } from '../console.ts'
 import { clientTitle, remarksOn } from './client-text.ts'
 import { showInfoText } from './lunacm-text.ts'
@@ -35,10 +36,11 @@ async function show(flags: PartitionFlags & { readonly output: string }): Promis
   const client = seen.library === null ? null : `${seen.library.description} ${seen.library.version}`
   const { model, firmware } = token
   const table = testedAndYours({ system: host.system, client, model, firmware })
+  const fips = await fipsKnown(stateDir, token.serial)
   if (flags.output === 'json') {
     const { configuration, certificates, vtl, hsmUser } = inspection
     const answer = {
-      partition: token,
+      partition: { ...token, fips },
       client: { library: module, confPath, configuration, certificates, vtl, hsmUser }
     }
     process.stdout.write(`${JSON.stringify({ ...answer, remarks, tested: table }, null, 2)}\n`)
@@ -50,5 +52,13 @@ async function show(flags: PartitionFlags & { readonly output: string }): Promis
   )
   const width = Math.max(...table.map(({ what }) => what.length))
   const rows = table.map(({ what, tested, yours }) => `${what.padEnd(width)}  tested: ${tested}; yours: ${yours}`)
-  process.stdout.write(printable(`${showInfoText(token, null)}\n${lines.join('\n')}\n\n${rows.join('\n')}\n`))
+  process.stdout.write(printable(`${showInfoText(token, fips)}\n${lines.join('\n')}\n\n${rows.join('\n')}\n`))
+}
+
+/** A token that makes its own IV is in FIPS mode (domain.md A4): known since a proof with a login, if it was this token. */
+async function fipsKnown(stateDir: string, serial: string): Promise<boolean | null> {
+  const evidence = (await readKeyStoreRecord(stateDir))?.evidence ?? null
+  return evidence === null || evidence.ivMode === null || evidence.token?.serial !== serial
+    ? null
+    : evidence.ivMode === 'token-iv'
 }
