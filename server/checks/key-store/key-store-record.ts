@@ -79,11 +79,16 @@ export function storeName({ profile, label, serial, folder }: KeyStoreRecord): s
   return profile === 'nss' ? `the software key store ${folder}` : `${label} (serial ${serial})`
 }
 
-/** The answers mean the key store that is on record. */
+/** The answers mean the key store that is on record, as far as names go: the serial is seen only in the token. */
 export function isSameKeyStore(config: KeyStoreConfig, record: KeyStoreRecord): boolean {
-  if (config.profile !== record.profile || (config.module ?? null) !== record.module) return false
-  if (config.profile === 'nss') return config.folder === record.folder
-  return (config.confPath ?? null) === record.confPath && config.partition === record.label
+  if (config.profile !== record.profile) return false
+  return config.profile === 'nss' ? config.folder === record.folder : config.partition === record.label
+}
+
+/** They name the same client too: an update may have moved it, and the token stays the same. */
+export function isSameClient(config: KeyStoreConfig, record: KeyStoreRecord): boolean {
+  const confPath = config.profile === 'nss' ? null : (config.confPath ?? null)
+  return (config.module ?? null) === record.module && confPath === record.confPath
 }
 
 /** The library on record is still the file that was proved; true when it was found by itself. */

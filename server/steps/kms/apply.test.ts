@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import type { RowDataPacket } from 'mysql2/promise'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
-import { readLunaState } from '../../../sandbox/luna/state.ts'
+import { readLunaState, setLunaState } from '../../../sandbox/luna/state.ts'
 import { createLunaToken, type LunaToken } from '../../../sandbox/luna/token.ts'
 import { freePort } from '../../../sandbox/ports.ts'
 import { pidsServing } from '../../deploy/process/pid-record.ts'
@@ -17,6 +17,8 @@ const password = 'co-password'
 let world: ApplyWorld
 let token: LunaToken
 let folder: string
+/** Of the partition that the first world has. */
+let home: string
 let answers: Record<string, unknown>
 
 async function lunaAnswers(name: string) {
@@ -36,6 +38,7 @@ async function lunaAnswers(name: string) {
 before(async () => {
   world = await newApplyWorld()
   answers = await lunaAnswers('token')
+  home = folder
 })
 
 async function keyRows(of: ApplyWorld) {
@@ -125,6 +128,50 @@ test('keys that protect something are not left behind for another key store', as
   assert.equal(failure.code, 'conflict')
   assert.match(failure.message, /cannot be moved from here/)
   assert.equal((await readLunaState(folder)).logins, 0)
+})
+
+test('a swapped token is found at step 3, before it is used, and when the KMS starts; it gets no password', async () => {
+  await setLunaState(home, { swapped: true })
+  const { logins } = await readLunaState(home)
+  const identity = (await world.check(kmsStep, answers)).find(({ id }) => id === 'kms.identity')
+  assert.equal(identity?.verdict, 'fail')
+  assert.match(identity.say, /The token was swapped/)
+  await assert.rejects(world.apply(kmsStep, answers), { code: 'conflict', message: /The token was swapped/ })
+  const config = JSON.parse(await readFile(join(world.stateDir, 'run/kms/config.json'), 'utf8'))
+  const opening = openKeyStore(config.keyStore, password, { guard: openPinGuard(world.stateDir) })
+  await assert.rejects(opening, { code: 'conflict' })
+  assert.equal((await readLunaState(home)).logins, logins)
+  await setLunaState(home, { swapped: false })
+})
+
+test('another library stops until Test and Next have confirmed it; the token, its keys and its name stay', async () => {
+  const library = join(dir, 'libCryptoki2_64.so')
+  const replace = async (bytes: Buffer) => {
+    await writeFile(`${library}.new`, bytes)
+    await rename(`${library}.new`, library)
+  }
+  const first = await readFile(token.module)
+  await replace(first)
+  const moved = { ...answers, library }
+  const identity = async () => (await world.check(kmsStep, moved)).find(({ id }) => id === 'kms.identity')
+  assert.equal((await identity())?.verdict, 'pass')
+  await world.apply(kmsStep, moved)
+
+  await replace(Buffer.concat([first, Buffer.from('an update')]))
+  await assert.rejects(world.apply(kmsStep, moved), { code: 'conflict', message: /has changed since/ })
+  const before = await readFile(join(world.stateDir, 'run/kms/config.json'), 'utf8')
+  const { keyStore, moduleSha256 } = JSON.parse(before)
+  await assert.rejects(openKeyStore({ ...keyStore, moduleSha256 }, password, { guard: openPinGuard(world.stateDir) }), {
+    code: 'conflict',
+    message: /not the one that was proved/
+  })
+  assert.equal((await identity())?.verdict, 'warn')
+  await world.apply(kmsStep, moved)
+  assert.equal((await identity())?.verdict, 'pass')
+  const after = await readFile(join(world.stateDir, 'run/kms/config.json'), 'utf8')
+  assert.notEqual(JSON.parse(after).moduleSha256, moduleSha256)
+  assert.match(JSON.parse(after).masterKeyCheckValue, /^[0-9a-f]{6}$/)
+  assert.equal((await deployed(world)).state, 'ready')
 })
 
 test('a wrong PIN at the opening is rejected once, and nothing is made', async () => {

@@ -15,6 +15,7 @@ import { openKmsClient } from '../../../lib/kms-client/open-kms-client.ts'
 import { type Diagnosis, diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
 import { lastEvidence } from '../../checks/key-store/evidence.ts'
 import {
+  isSameClient,
   isSameKeyStore,
   isSameModule,
   type KeyStoreRecord,
@@ -61,7 +62,7 @@ async function isPrepared(
   record: KeyStoreRecord,
   { stateDir, database }: ApplyContext
 ): Promise<boolean> {
-  if (!isSameKeyStore(config, record) || !(await isSameModule(record))) return false
+  if (!isSameKeyStore(config, record) || !isSameClient(config, record) || !(await isSameModule(record))) return false
   const [master, ca] = await Promise.all([findKeyRow(database, 'master'), findKeyRow(database, 'service-ca')])
   if (master?.state !== 'active' || ca?.state !== 'active' || ca.certificate === null) return false
   const [kms, wizard] = await Promise.all([
