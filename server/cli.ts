@@ -6,6 +6,7 @@ import { registerApply } from './cli/apply.ts'
 import { registerConfig } from './cli/config.ts'
 import { registerDestroy } from './cli/destroy.ts'
 import { registerHsm } from './cli/hsm.ts'
+import { registerKeys } from './cli/keys.ts'
 import { registerLicense } from './cli/license.ts'
 import { registerPlan } from './cli/plan.ts'
 import { registerServe } from './cli/serve.ts'
@@ -28,5 +29,6 @@ registerConfig(program, defaultState)
 registerDestroy(program, defaultState)
 registerUnlock(program, defaultState)
 registerHsm(program, defaultState)
+registerKeys(program, defaultState)
 registerLicense(program, defaultState)
 await program.parseAsync()
