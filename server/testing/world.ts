@@ -35,6 +35,8 @@ export interface InstallWorld {
   readonly destroy: (...flags: readonly string[]) => Keyscaler
   /** At the same port each time; says what it does (log level info). */
   readonly serve: () => Keyscaler
+  /** Any other command on this install. */
+  readonly run: (...args: readonly string[]) => Keyscaler
   readonly url: string
   /** As the administrator of the server, within the install's database. */
   readonly query: (sql: string) => Promise<readonly Readonly<Record<string, unknown>>[]>
@@ -130,6 +132,7 @@ export async function openInstallWorld(): Promise<InstallWorld> {
     plan: (file, ...flags) => start('plan', file, ...flags),
     destroy: (...flags) => start('destroy', ...flags),
     serve: () => start('serve', '--port', String(wizardPort), '--log-level', 'info'),
+    run: (...args) => start(...args),
     url: `http://127.0.0.1:${wizardPort}`,
     query: async (sql) => {
       const [rows] = await pool.query<RowDataPacket[]>(sql.replaceAll('{db}', `\`${database}\``))
