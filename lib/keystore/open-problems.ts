@@ -27,9 +27,19 @@ export function loginRefused(refusal: LoginRefusal, choice: TokenChoice): AppErr
   if (reason !== 'token-not-found' || choice.found) return new AppError(codeOfRefusal[reason], say, { cure, reason })
   // No token at all is a connection that failed; another token in its place is a conflict.
   if (choice.why === 'no-tokens') return new AppError('key-store-unavailable', 'The HSM shows no token.', { cure })
-  const { inSlot } = choice
-  const instead = inSlot === null ? '' : ` Slot ${inSlot.slot} holds "${inSlot.label}", serial ${inSlot.serial}.`
-  return new AppError('conflict', `${say}${instead}`, { cure })
+  return new AppError('conflict', `${say}${instead(choice)}`, { cure: choice.why === 'serial-absent' ? ours : cure })
+}
+
+const ours = 'Connect the HSM that this install was made with, or restore the backup of its partition.'
+
+/** What is there in the place of the token that is meant. */
+function instead({ why, inSlot }: Extract<TokenChoice, { found: false }>): string {
+  if (why === 'label-ambiguous') return ' Several tokens have this name: its serial number tells them apart.'
+  if (inSlot === null) return ''
+  const holds = `slot ${inSlot.slot} holds "${inSlot.label}", serial ${inSlot.serial}`
+  return why === 'serial-absent'
+    ? ` It was swapped, or taken away: ${holds}, and no slot has the serial of ours.`
+    : ` S${holds.slice(1)}.`
 }
 
 /** A call that the library refused while opening. */

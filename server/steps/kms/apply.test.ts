@@ -139,7 +139,7 @@ test('a swapped token is found at step 3, before it is used, and when the KMS st
   await assert.rejects(world.apply(kmsStep, answers), { code: 'conflict', message: /The token was swapped/ })
   const config = JSON.parse(await readFile(join(world.stateDir, 'run/kms/config.json'), 'utf8'))
   const opening = openKeyStore(config.keyStore, password, { guard: openPinGuard(world.stateDir) })
-  await assert.rejects(opening, { code: 'conflict' })
+  await assert.rejects(opening, { code: 'conflict', message: /swapped, or taken away: slot 3 holds/ })
   assert.equal((await readLunaState(home)).logins, logins)
   await setLunaState(home, { swapped: false })
 })
