@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
-import type { CertificatePlace } from './chrystoki-conf.ts'
+import type { CertificatePlace } from './client-configuration.ts'
 
 export type CertificateProblem =
   | 'not-absolute'

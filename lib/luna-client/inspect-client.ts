@@ -1,8 +1,9 @@
 /** A closer look at one client: its configuration, its certificates, `vtl verify`, and who may read it. No login. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type ClientConfiguration, clientConfiguration, parseChrystokiConf } from './chrystoki-conf.ts'
+import { parseChrystokiConf } from './chrystoki-conf.ts'
 import { type CertificateFact, inspectCertificates } from './client-certificates.ts'
+import { type ClientConfiguration, clientConfiguration } from './client-configuration.ts'
 import type { HsmClient } from './client-discovery.ts'
 import { type HsmUserState, observeHsmUser } from './hsm-users.ts'
 import { runVtlVerify, type VtlFacts } from './vtl-verify.ts'

@@ -1,7 +1,7 @@
 /** What is to be said about a client: its place, its configuration, its certificates, vtl and hsmusers. Words only. */
 
-import type { ClientConfiguration } from '../../../lib/luna-client/chrystoki-conf.ts'
 import type { CertificateFact, CertificateProblem } from '../../../lib/luna-client/client-certificates.ts'
+import type { ClientConfiguration } from '../../../lib/luna-client/client-configuration.ts'
 import type { HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 import type { HsmUserState } from '../../../lib/luna-client/hsm-users.ts'
 import type { ClientInspection } from '../../../lib/luna-client/inspect-client.ts'

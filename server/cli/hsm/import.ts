@@ -36,7 +36,7 @@ async function runImport(source: string, flags: ImportFlags): Promise<void> {
     for (const { verdict, say: words, cure } of remarks) {
       say(`${verdict.padEnd(5)} ${words}${cure === undefined ? '' : `\n      Next: ${cure}`}`)
     }
-    process.stdout.write(printable(slotListText(seen.slots)))
+    process.stdout.write(printable(slotListText(seen.slots, seen.haGroups)))
     say(changed ? `The client is in ${confPath}; step 3 proposes it.` : 'Nothing was changed.')
     say(`For lunacm in this shell: export ChrystokiConfigurationPath=${confPath}`)
   }

@@ -19,13 +19,13 @@ async function list(flags: ClientFlags & { readonly output: string }): Promise<v
   for (const client of await clientsMeant(flags)) {
     const { kind, module, confPath } = client
     try {
-      const { slots } = await listPartitions(configOf(client))
-      clients.push({ kind, library: module, confPath, problem: null, partitions: slots })
+      const { slots, haGroups } = await listPartitions(configOf(client))
+      clients.push({ kind, library: module, confPath, problem: null, partitions: slots, haGroups })
       if (flags.output === 'json') continue
       say(clientTitle(client))
-      process.stdout.write(`${printable(slotListText(slots))}\n`)
+      process.stdout.write(`${printable(slotListText(slots, haGroups))}\n`)
     } catch (thrown) {
-      clients.push({ kind, library: module, confPath, problem: messageOf(thrown), partitions: [] })
+      clients.push({ kind, library: module, confPath, problem: messageOf(thrown), partitions: [], haGroups: [] })
       say(messageOf(thrown))
       if (thrown instanceof AppError && thrown.cure !== undefined) say(`  ${thrown.cure}`)
     }

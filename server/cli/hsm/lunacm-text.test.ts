@@ -26,6 +26,19 @@ describe('partitions printed as lunacm prints them', () => {
     assert.partialDeepStrictEqual(facts?.partitions, [same, { slot: 5, label: '', serial: '1285296213942' }])
   })
 
+  it('say which one is the virtual slot of an HA group', () => {
+    const group = { label: 'group', serial: '11285296213941', members: [token.serial] }
+    const virtual = { ...token, slot: 5, label: group.label, serial: group.serial }
+    const facts = readLunacm(slotListText([token, virtual], [group]))
+    assert.deepEqual(
+      facts?.partitions.map(({ serial, haGroup }) => [serial, haGroup]),
+      [
+        [token.serial, false],
+        [group.serial, true]
+      ]
+    )
+  })
+
   it('show flags, storage and FIPS mode as the guide’s item 15', () => {
     const facts = readLunacm(showInfoText(token, true))
     assert.equal(facts?.kind, 'partition-showinfo')

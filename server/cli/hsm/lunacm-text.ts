@@ -3,23 +3,27 @@
  * items 5, 9, 14 and 15), and so that what we print can be pasted where lunacm's text can. What a program without a login
  * cannot see is said to be so; nothing is made up.
  */
+import { type HaGroup, haGroupOf } from '../../../lib/keystore/ha-groups.ts'
 import { flagNames, type SlotFacts } from '../../../lib/keystore/token-facts.ts'
 
 const indent = ' '.repeat(8)
 
-/** `slot list`. */
-export function slotListText(slots: readonly SlotFacts[]): string {
+/** `slot list`. @param groups HA groups of the client: their virtual slots are marked as lunacm marks them */
+export function slotListText(slots: readonly SlotFacts[], groups: readonly HaGroup[] = []): string {
   if (slots.length === 0) return `${indent}No partitions are listed.\n`
   return slots
-    .map(({ slot, label, serial, model, firmware }) =>
-      rows(24, [
+    .map((token) => {
+      const { slot, label, serial, model, firmware } = token
+      const values: (readonly [string, string])[] = [
         ['Slot Id', String(slot)],
         ['Label', label],
         ['Serial Number', serial],
         ['Model', model],
         ['Firmware Version', firmware]
-      ])
-    )
+      ]
+      const isGroup = haGroupOf(token, groups) !== null
+      return rows(24, isGroup ? [...values, ['HSM Status', 'N/A - HA Group']] : values)
+    })
     .join('\n')
 }
 
