@@ -58,6 +58,9 @@
     return item
   }
 
+  /** What was sent last. */
+  let sent = new URLSearchParams()
+
   const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
 
   const on = {
@@ -89,7 +92,7 @@
         const field = main.querySelector(`#${typed.id}`)
         if (field) field.value = typed.value
       }
-      if (changed) main.querySelector('#f-password').value = find('#f-_newPassword')?.value ?? ''
+      if (changed) main.querySelector('#f-password').value = sent.get('_newPassword')
     }
     document.title = page.title
     find('main').replaceWith(main)
@@ -113,13 +116,16 @@
   async function send(form, button) {
     let answered = false
     let ended = false
+    // The rows may hold the button, and fields that belong to it.
+    const rows = [...find('#checks ol').children]
+    sent = new URLSearchParams(new FormData(form, button))
     busy(form, true)
     find('#checks ol').replaceChildren()
     say('Checking…')
     try {
       const answer = await fetch(button?.getAttribute('formaction') ?? form.getAttribute('action'), {
         method: 'POST',
-        body: new URLSearchParams(new FormData(form, button)),
+        body: sent,
         headers: { accept: 'application/x-ndjson' }
       })
       answered = true
@@ -140,6 +146,7 @@
       busy(form, false)
       // Never sent twice once the server has begun: a login may have been spent.
       if (answered) return complain('The connection was lost. Open this step again to see where setup stands.')
+      find('#checks ol').replaceChildren(...rows)
       form.dataset.plain = 'yes'
       form.requestSubmit(button)
     }
