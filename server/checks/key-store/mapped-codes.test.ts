@@ -90,6 +90,29 @@ describe('the codes about passwords and those of the vendor, over the stand-in',
   }
 })
 
+describe('a partition with PED authentication', () => {
+  const judged = (code: number | null) => {
+    const choice = known.facts.choice
+    assert.ok(choice?.found === true)
+    const flags = { ...choice.token.flags, protectedAuthenticationPath: true }
+    const token = { ...choice.token, flags }
+    const failure = code === null ? null : { call: 'C_Login', ckr: null, code, message: '' }
+    const login = { sent: true, ok: code === null, failure, refusal: null }
+    const facts = { ...known.facts, choice: { ...choice, token }, slots: [token], login }
+    const seen = { config, facts, pinGiven: true, record: null, runAs: null }
+    return new Map(judgeLadder(rungsFor(config), seen, 0, {}).map((finding) => [finding.id, finding]))
+  }
+
+  it('is told of the policies 22 and 23, and again when the login fails', () => {
+    const state = judged(null).get('kms.pin-state')
+    assert.equal(state?.verdict, 'info')
+    for (const cure of [state.cure, judged(0x30).get('kms.login')?.cure]) {
+      assert.match(cure ?? '', /-policy 22 -value 1.*-policy 23 -value 1/)
+    }
+    assert.equal(state.guide, 'Guide: HSM prerequisite 8')
+  })
+})
+
 describe('a place in the guide', () => {
   it('is one of its items 1 to 15, prerequisites 1 to 8, tables 1 to 4, or a step', () => {
     const most: Readonly<Record<string, number>> = { 'DPoD, item': 15, 'HSM prerequisite': 8, table: 4 }

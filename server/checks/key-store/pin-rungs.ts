@@ -23,6 +23,9 @@ const noOfficer = ckrOf(0x102)
 const expired = ckrOf(0xa3)
 const notOfficer = ckrOf(0x8000001a)
 
+const activation =
+  'With PED authentication, activation and auto-activation must be on: `par changepolicy -policy 22 -value 1` and `par changepolicy -policy 23 -value 1`.'
+
 /** A person may send it all the same: the tick for that is where this stands. */
 const heldBack: ReadonlySet<string> = new Set(['same-pin-rejected-before', 'interrupted-before', 'too-many'])
 const passwordField = ({ config }: SeenKeyStore) => (config.profile === 'nss' ? 'nssPassword' : 'password')
@@ -89,7 +92,8 @@ export const pinStateRung: Rung<SeenKeyStore> = {
     {
       verdict: 'info',
       when: (seen) => meant(seen)?.flags.protectedAuthenticationPath === true,
-      say: 'A partition with PED authentication: the password here is its challenge secret, and both activation and auto-activation must be on (partition policies 22 and 23: `par changepolicy -policy 22 -value 1`, then 23).',
+      say: 'A partition with PED authentication: the password here is its challenge secret.',
+      fix: activation,
       guide: guidePlaces.activation
     },
     {
@@ -203,5 +207,6 @@ function loginCure(seen: SeenKeyStore, failure: CallFailure | null): string {
   if (seen.config.profile !== 'nss' && wrongPassword.has(failure?.code ?? -1)) {
     return "Enter the Crypto Officer's current password (after role changepw). The same wrong one is not sent again."
   }
-  return failureCure(seen, failure)
+  const cure = failureCure(seen, failure)
+  return meant(seen)?.flags.protectedAuthenticationPath === true ? `${cure} ${activation}` : cure
 }
