@@ -55,7 +55,7 @@ export type AgentAnswer =
 export interface AgentStart {
   readonly start: ModuleStart
   readonly choices: MechanismChoices
-  /** Keys are used as session copies, where the token lets us make one. */
+  /** Keys are used as session copies. */
   readonly copyKeysToSession: boolean
   /** The store may be made now (NSS): a token without a PIN gets this one. */
   readonly create: boolean

@@ -71,7 +71,7 @@ export async function openKeyStore(
   const token = await client.open({
     start,
     choices: profile.mechanisms,
-    copyKeysToSession: profile.copyKeysToSession(start.module),
+    copyKeysToSession: profile.copyKeysToSession,
     create: options.create === true,
     sessions: options.sessions ?? profile.sessions(start.module),
     callDeadlineMs

@@ -3,17 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import pkcs11js from 'pkcs11js'
 import { AgentRefusal } from './agent-problem.ts'
 import type { FoundKey } from './agent-thread-protocol.ts'
-import { ckrOfFailure } from './ckr-error.ts'
 import { type OpenSession, readBytes, readPublicKey } from './key-operations.ts'
 import type { KeyRef } from './keystore.ts'
-import { attempt, CallRefused, unpadded } from './module.ts'
+import { attempt, unpadded } from './module.ts'
 import { unpooled } from './unpooled.ts'
 
 /** Two SoftHSM processes may be blind to each other's new object until the next write (pkcs11.md section 6). */
 const secondLookMs = 100
 
 export class TokenKeys {
-  #copies: boolean
+  readonly #copies: boolean
   /** Session copies by id. They die with the login; every session of it can use them. */
   readonly #copied = new Map<string, pkcs11js.Handle>()
   readonly #anchor: OpenSession
@@ -107,16 +106,9 @@ export class TokenKeys {
     this.#dropCopy(id)
     const { library, session } = this.#anchor
     const template = [{ type: pkcs11js.CKA_TOKEN, value: false }]
-    try {
-      const copy = attempt('C_CopyObject', () => library.C_CopyObject(session, handle, template))
-      this.#copied.set(id, copy)
-      return unpooled(copy)
-    } catch (error) {
-      if (!(error instanceof CallRefused) || ckrOfFailure(error.failure)?.class !== 'request') throw error
-      // This token does not let its keys be copied: they work as they are.
-      this.#copies = false
-      return unpooled(handle)
-    }
+    const copy = attempt('C_CopyObject', () => library.C_CopyObject(session, handle, template))
+    this.#copied.set(id, copy)
+    return unpooled(copy)
   }
 
   #dropCopy(id: string): void {

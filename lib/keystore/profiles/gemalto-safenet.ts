@@ -11,7 +11,7 @@ export const gemaltoSafenet: KeyStoreProfile = {
   libraryPaths: ['/usr/safenet/lunaclient/lib/libCryptoki2_64.so', '/opt/dpod/**/libs/64/libCryptoki2.so'],
   deadlineMs: (module) => deadlines[moduleKind(module)],
   sessions: (module) => ({ local: 2 * availableParallelism(), luna: 16, dpod: 8 })[moduleKind(module)],
-  copyKeysToSession: (module) => moduleKind(module) === 'local',
+  copyKeysToSession: false,
   // thalesdocs: 7-255 characters, no double quote.
   pin: { min: 7, max: 255, refused: /["\0\r\n]/ },
   locksOnWrongPins: true,

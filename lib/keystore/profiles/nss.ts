@@ -19,7 +19,7 @@ export const nss: KeyStoreProfile = {
     '/usr/lib64/libsoftokn3.so'
   ],
   deadlineMs: () => 10_000,
-  copyKeysToSession: () => true,
+  copyKeysToSession: true,
   sessions: () => 2 * availableParallelism(),
   // NSS takes any password, an empty one too, whatever minPWLen says: the minimum is ours.
   pin: { min: 12, max: 255, refused: /[\0\r\n]/ },

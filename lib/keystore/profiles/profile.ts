@@ -36,8 +36,11 @@ export interface KeyStoreProfile {
   readonly deadlineMs: (module: string) => number
   /** Sessions that do the work, each in a thread: more of them where the token is far away. The token may allow fewer. */
   readonly sessions: (module: string) => number
-  /** Software tokens read or decrypt a token key at every use: work with a session copy (C_CopyObject) where they let us. */
-  readonly copyKeysToSession: (module: string) => boolean
+  /**
+   * A software token decrypts a token key at every use: work with a session copy (C_CopyObject) instead. Not SoftHSM, which copies
+   * no key that is not modifiable, and ours are not.
+   */
+  readonly copyKeysToSession: boolean
   readonly pin: PinShape
   /** True: the token locks after wrong logins, so they are budgeted; false: they are only slowed down. */
   readonly locksOnWrongPins: boolean
