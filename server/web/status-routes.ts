@@ -1,6 +1,7 @@
 /**
- * After setup: one page that says so, and what runs. Nothing can be changed here. Serials, key ids and fingerprints are
- * shown to callers on this machine only; others get the way to the Control Panel.
+ * After setup: one page that says so, and what runs. Nothing can be changed here; a rejected password has a page of its
+ * own (password-routes.ts). Serials, key ids and fingerprints are shown to callers on this machine only; others get the
+ * way to the Control Panel.
  */
 import type { FastifyInstance } from 'fastify'
 import type { Install } from '../install/install.ts'
@@ -26,11 +27,12 @@ export async function statusRoutes(app: FastifyInstance, { install, tls }: Statu
     }
     const complete = await completeModel(install)
     const { controlPanel, verdict } = complete
+    const sealed = complete.services.some(({ state }) => state.startsWith('latched'))
     const here = isLoopback(request.ip.replace(/^::ffff:/, ''))
     if (answerFormOf(request) === 'json') {
-      return { finishedAt: install.finishedAt(), verdict, controlPanel, ...(here ? { complete } : {}) }
+      return { finishedAt: install.finishedAt(), verdict, sealed, controlPanel, ...(here ? { complete } : {}) }
     }
-    const page: FinishedPage = { product, controlPanel, ...(here ? { complete } : {}) }
+    const page: FinishedPage = { product, sealed, controlPanel, ...(here ? { complete } : {}) }
     return reply.viewAsync('/finished.eta', page)
   })
 }

@@ -151,6 +151,8 @@ export interface CodePage extends Page {
 
 /** views/finished.eta: the setup routes are gone. `complete` only for the session that finished it. */
 export interface FinishedPage extends Page {
+  /** The KMS stays down until somebody enters the key store's present password. */
+  readonly sealed?: boolean
   readonly controlPanel?: string
   readonly complete?: CompleteModel
 }
