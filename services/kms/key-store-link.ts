@@ -44,7 +44,10 @@ interface LinkTimes {
   /** A ping that takes longer: not lost (a key may be in the making), but not in service either. */
   readonly pingMs: number
   readonly firstBackOffMs: number
-  /** So short because an opening costs no login while the token is away, and service is back within 5 s of its return. */
+  /**
+   * So short because an opening costs no login while the token is away, and service is back within 5 s of its return: this wait
+   * and an opening, which takes 0.3 s and, where other programs want the cores too, ten times that.
+   */
   readonly lastBackOffMs: number
   /** A link that held this long was a good one: the next loss begins with the first back-off again. */
   readonly steadyMs: number
@@ -55,7 +58,7 @@ const usualTimes: LinkTimes = {
   pingEveryMs: 1000,
   pingMs: 3000,
   firstBackOffMs: 100,
-  lastBackOffMs: 3000,
+  lastBackOffMs: 1500,
   steadyMs: 1000
 }
 
