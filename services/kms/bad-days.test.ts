@@ -133,10 +133,12 @@ function atItsStart(): void {
     assert.equal((await readLunaState(install.token.folder)).logins, stateBefore.logins)
   })
 
-  test('a master key that is not in the token ends the start with a clear message', async () => {
+  test('a configuration of another install is refused before any login', async () => {
+    const stateBefore = await readLunaState(install.token.folder)
     const kms = await install.start({ masterKey: 'a'.repeat(32) })
     assert.equal(await kms.ended, 1)
-    assert.match(kms.output(), /has no master key with the id a{32}/)
+    assert.match(kms.output(), /The database belongs to the master key [0-9a-f]{32}, the configuration names a{32}/)
+    assert.equal((await readLunaState(install.token.folder)).logins, stateBefore.logins)
   })
 
   test('a service CA certificate that is not that of the key in the token ends the start', async () => {
@@ -144,6 +146,23 @@ function atItsStart(): void {
     const kms = await install.start({ serviceCa: { keyId, certificate: install.identity('dae').certificate } })
     assert.equal(await kms.ended, 1)
     assert.match(kms.output(), /service CA certificate is not that of the key/)
+  })
+
+  test('another key under the id of the master key ends the start, and one that is gone does, each in its own words', async () => {
+    const config = await install.start({ masterKeyCheckValue: '000000' })
+    assert.equal(await config.ended, 1)
+    assert.match(config.output(), /is another master key: its check value is [0-9a-f]{6}, that of this install 000000/)
+    const store = await install.token.open()
+    await store.destroyKey(install.masterKey)
+    const gone = await install.start()
+    assert.equal(await gone.ended, 1)
+    assert.match(gone.output(), new RegExp(`has no master key with the id ${install.masterKey}`))
+    // As a token that was initialised again and filled by somebody who knew the id.
+    await store.createKey({ id: install.masterKey, algorithm: 'AES-256', label: 'master' })
+    await store.close()
+    const other = await install.start()
+    assert.equal(await other.ended, 1)
+    assert.match(other.output(), /is another master key: its check value is/)
   })
 }
 

@@ -239,10 +239,11 @@ function runKms(args: readonly string[], address: string, identity: TestInstall[
 
 async function newKey(store: OpenKeyStore, pool: Pool, purpose: string, algorithm: KeyAlgorithm): Promise<string> {
   const id = randomBytes(16).toString('hex')
-  await store.createKey({ id, algorithm, label: purpose })
+  const ref = await store.createKey({ id, algorithm, label: purpose })
+  const checkValue = algorithm === 'AES-256' ? await store.checkValue(ref) : null
   await pool.execute(
-    `INSERT INTO kms_keys (id, purpose, algorithm, label, state, created_at) VALUES (?, ?, ?, ?, 'active', ?)`,
-    [id, purpose, algorithm, purpose, utcNow()]
+    `INSERT INTO kms_keys (id, purpose, algorithm, label, state, check_value, created_at) VALUES (?, ?, ?, ?, 'active', ?, ?)`,
+    [id, purpose, algorithm, purpose, checkValue, utcNow()]
   )
   return id
 }
