@@ -94,6 +94,11 @@ export function judgeTimes({ limits }: Case, rounds: readonly Round[]): JudgedTi
   })
 }
 
+/** Not a number when there is none of that name: then no floor is held. */
+export function rateOf(rates: Readonly<Record<string, number>>, name: string): number {
+  return rates[name] ?? Number.NaN
+}
+
 /** Two stages one after the other, each as fast as it is alone. */
 export function harmonic(one: number, other: number): number {
   return 1 / (1 / one + 1 / other)

@@ -26,6 +26,9 @@ export interface Report {
 /** A benchmark is done within a minute, its making of tokens and servers included. */
 const mostMs = 55_000
 const longestRunMs = 1_000
+const shortestRunMs = 200
+/** Starting a program, logging in, getting warm. */
+const aroundRunMs = 400
 
 /** @param rounds of each case */
 export async function measure(name: string, benchmark: Benchmark, rounds: number): Promise<Report> {
@@ -38,7 +41,7 @@ export async function measure(name: string, benchmark: Benchmark, rounds: number
       const now = Date.now()
       const until = now + (began + mostMs - now) / (cases.length - index)
       const turns = rounds * (Object.keys(one.runs).length + 0.5)
-      const runMs = Math.min(longestRunMs, Math.max(200, (until - now) / turns - 500))
+      const runMs = Math.min(longestRunMs, Math.max(shortestRunMs, (until - now) / turns - aroundRunMs))
       const { counted, disturbed } = await runRounds(one, { rounds, runMs, until })
       reports.push({
         name: one.name,

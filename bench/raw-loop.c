@@ -1,6 +1,7 @@
 /*
  * The reference of the benchmarks: how fast a token signs when C asks it, with N threads that have a session each.
- *   raw-loop MODULE SERIAL KEY-ID ec|rsa DIGEST THREADS MILLISECONDS
+ *   raw-loop MODULE SERIAL KEY-ID ec|rsa DIGEST THREADS MILLISECONDS sign|verify
+ * With `verify` each signature is also verified by the token, which is the work that the KMS does for one.
  * The PIN is the first line of standard input. One line of JSON on standard output; anything wrong: a line on standard error, exit 1.
  */
 #define _GNU_SOURCE
@@ -16,7 +17,7 @@
 
 /* Of PKCS#11 2.40; under names of our own, since cryptoki.h has whatever the stand-in needs. */
 enum {
-  os_locking_ok = 0x2, rw_and_serial = 0x6, attribute_class = 0x0, attribute_id = 0x102, class_private_key = 0x3,
+  os_locking_ok = 0x2, rw_and_serial = 0x6, attribute_class = 0x0, attribute_id = 0x102, class_public_key = 0x2, class_private_key = 0x3,
   rsa_pkcs = 0x1, ecdsa = 0x1041
 };
 
@@ -37,7 +38,8 @@ struct worker {
 };
 
 static CK_FUNCTION_LIST *p11;
-static CK_OBJECT_HANDLE key;
+static CK_OBJECT_HANDLE key, public_key;
+static int verifies;
 static struct raw_mechanism mechanism;
 static CK_BYTE input[51];
 static CK_ULONG input_length;
@@ -68,6 +70,10 @@ static void *work(void *given) {
     own->length = sizeof own->signature;
     CALL(C_SignInit, own->session, &mechanism, key);
     CALL(C_Sign, own->session, input, input_length, own->signature, &own->length);
+    if (verifies) {
+      CALL(C_VerifyInit, own->session, &mechanism, public_key);
+      CALL(C_Verify, own->session, input, input_length, own->signature, own->length);
+    }
     if (__atomic_load_n(&counting, __ATOMIC_RELAXED)) __atomic_fetch_add(&own->signs, 1, __ATOMIC_RELAXED);
   }
   return NULL;
@@ -97,22 +103,25 @@ static CK_SLOT_ID find_slot(const char *serial) {
   return 0;
 }
 
-static void find_key(CK_SESSION_HANDLE session, const char *hex) {
+static CK_OBJECT_HANDLE find_key(CK_SESSION_HANDLE session, const char *hex, CK_ULONG class) {
   CK_BYTE id[16];
   read_hex(hex, id, sizeof id);
-  CK_ULONG class = class_private_key, found = 0;
+  CK_ULONG count = 0;
+  CK_OBJECT_HANDLE found = 0;
   struct raw_attribute want[2] = {{attribute_class, &class, sizeof class}, {attribute_id, id, sizeof id}};
   CALL(C_FindObjectsInit, session, want, 2);
-  CALL(C_FindObjects, session, &key, 1, &found);
+  CALL(C_FindObjects, session, &found, 1, &count);
   CALL(C_FindObjectsFinal, session);
-  must(found == 1, "finding the key", 0);
+  must(count == 1, "finding the key", 0);
+  return found;
 }
 
 int main(int argc, char **argv) {
-  must(argc == 8 && strlen(argv[3]) == 32 && strlen(argv[5]) == 64, "reading the arguments", 0);
+  must(argc == 9 && strlen(argv[3]) == 32 && strlen(argv[5]) == 64, "reading the arguments", 0);
   int threads = atoi(argv[6]);
   double seconds = atof(argv[7]) / 1000;
   must(threads >= 1 && threads <= MOST_THREADS && seconds > 0 && seconds <= 60, "reading the arguments", 0);
+  verifies = strcmp(argv[8], "verify") == 0;
   int is_rsa = strcmp(argv[4], "rsa") == 0;
   mechanism.type = is_rsa ? rsa_pkcs : ecdsa;
   CK_ULONG before = is_rsa ? sizeof digest_info : 0;
@@ -135,7 +144,8 @@ int main(int argc, char **argv) {
   for (int i = 0; i < threads; i++) CALL(C_OpenSession, slot, rw_and_serial, NULL, NULL, &workers[i].session);
   CALL(C_Login, workers[0].session, CKU_USER, (CK_BYTE *)pin, strlen(pin));
   explicit_bzero(pin, sizeof pin);
-  find_key(workers[0].session, argv[3]);
+  key = find_key(workers[0].session, argv[3], class_private_key);
+  if (verifies) public_key = find_key(workers[0].session, argv[3], class_public_key);
 
   for (int i = 0; i < threads; i++) must(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0, "a thread", 0);
   rest(0.1); /* caches and lazily made things are warm from here on */

@@ -16,6 +16,8 @@ export interface RawLoop {
   readonly keyId: string
   readonly algorithm: 'EC-P256' | 'RSA-3072'
   readonly threads: number
+  /** Also verify each signature, in the token: the work that the KMS does for one. */
+  readonly verify?: boolean
 }
 
 export interface RawResult extends Measured {
@@ -30,7 +32,10 @@ export const signedByC = Buffer.from('the raw loop')
  * N threads with a session each sign for so long, after a tenth of a second to get warm. One login; the PIN goes over a pipe.
  * @throws Error with what the program said
  */
-export async function rawLoop({ token, keyId, algorithm, threads }: RawLoop, ms: number): Promise<RawResult> {
+export async function rawLoop(
+  { token, keyId, algorithm, threads, verify = false }: RawLoop,
+  ms: number
+): Promise<RawResult> {
   const kind = algorithm === 'EC-P256' ? 'ec' : 'rsa'
   const args = [
     token.module,
@@ -39,7 +44,8 @@ export async function rawLoop({ token, keyId, algorithm, threads }: RawLoop, ms:
     kind,
     hash('sha256', signedByC),
     String(threads),
-    String(Math.round(ms))
+    String(Math.round(ms)),
+    verify ? 'verify' : 'sign'
   ]
   const child = spawn(build(), args, {
     env: { ChrystokiConfigurationPath: token.confPath },
