@@ -447,14 +447,14 @@ describe('what fails is named, with code, cure and place in the guide, and costs
   }
 
   it('a hang is ended by the deadline of its own rung, and named', async () => {
-    // The whole has 10 s here; to hang in C_GetSlotList takes 7 of them.
-    const begun = performance.now()
-    const diagnosis = await diagnose({ scenario: 'hang-slots' })
-    assert.match(
-      rung(diagnosis, 'kms.slot-present').say,
-      /did not answer within 7 s while listing slots \(C_GetSlotList\)/
+    // The whole has 10 s here; C_Logout has 3 of them, and all that matters was proved before it.
+    const { findings } = await diagnose({ faults: 'C_Logout=hang' })
+    const ends = findings.find(({ id }) => id === 'kms.ends')
+    assert.match(ends?.say ?? '', /did not answer within 3 s while logging out \(C_Logout\)/)
+    assert.deepEqual(
+      findings.filter(({ verdict }) => verdict === 'fail'),
+      []
     )
-    assert.ok(performance.now() - begun < 9_500)
   })
 })
 
