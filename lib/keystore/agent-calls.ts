@@ -62,24 +62,16 @@ export class AgentCalls {
           }
           return this.#threads.run('checkValue', { key: key.number }, key.found, on)
         })
-      case 'sign': {
-        // A copy: what came over IPC is a view of the whole message, and all of it would travel on.
-        const data = unpooled(ask.data)
-        return this.#withKey(ask.id, (key, on) => {
-          const { algorithm } = key.ref
-          if (algorithm !== ask.algorithm) {
-            throw new AgentRefusal('invalid-input', `The key ${ask.id} is ${algorithm}, not ${ask.algorithm}.`, '')
-          }
-          return this.#sign(key, data, on)
-        })
-      }
+      case 'sign':
+        return this.#withKey(ask.id, (key, on) => this.#sign(key, ask, on))
       case 'random':
-        return this.#twice((on) => this.#threads.run('random', ask, null, on))
+        return this.#random(ask)
       case 'destroy':
         return this.#destroy(ask.id)
       case 'ping':
         return this.#threads.run('ping', ask)
       case 'encrypt': {
+        // Copies: what came over IPC are views of the whole message, and all of it would travel on.
         const bytes = { plaintext: unpooled(ask.plaintext), aad: unpooled(ask.aad) }
         return this.#withKey(ask.id, (key, on) =>
           this.#threads.run('encrypt', { key: key.number, ...bytes }, key.found, on)
@@ -96,34 +88,39 @@ export class AgentCalls {
     }
   }
 
-  async #sign(key: CalledKey, data: Uint8Array, on: ThreadHandle | null): Promise<Uint8Array> {
+  #sign(key: CalledKey, ask: AgentOperations['sign']['ask'], on: ThreadHandle | null): Promise<Uint8Array> {
     const { ref, number, publicKey } = key
-    if (publicKey === null) throw new AgentRefusal('invalid-input', `The key ${ref.id} does not sign.`, '')
-    if (this.#threads.threadsVerify) return await this.#threads.run('sign', { key: number, data }, key.found, on)
+    if (ref.algorithm !== ask.algorithm || publicKey === null) {
+      throw new AgentRefusal('invalid-input', `The key ${ref.id} is ${ref.algorithm}, not ${ask.algorithm}.`, '')
+    }
+    const { data } = ask
+    if (this.#threads.threadsVerify) {
+      return this.#threads.run('sign', { key: number, data: unpooled(data) }, key.found, on)
+    }
     const input = unpooled(signInput(ref, data))
-    const raw = await this.#threads.run('signRaw', { key: number, input }, key.found, on)
-    return verifiedSignature(ref, publicKey, data, raw)
+    return this.#threads
+      .run('signRaw', { key: number, input }, key.found, on)
+      .then((raw) => verifiedSignature(ref, publicKey, data, raw))
   }
 
   /** Every operation here may be repeated: nothing is created or destroyed by it. */
   async #withKey<T>(id: string, use: (key: CalledKey, on: ThreadHandle | null) => Promise<T>): Promise<T> {
-    let key = await this.#get(id)
-    return await this.#twice(
-      (on) => use(key, on),
-      async () => {
-        this.#forget(key)
-        key = await this.#get(id)
-      }
-    )
-  }
-
-  async #twice<T>(use: (on: ThreadHandle | null) => Promise<T>, between?: () => Promise<void>): Promise<T> {
+    const key = this.#keys.get(id)?.key ?? (await this.#get(id))
     try {
-      return await use(null)
+      return await use(key, null)
     } catch (thrown) {
       if (!(thrown instanceof JobRefused) || thrown.again === null) throw thrown
-      await between?.()
-      return await use(thrown.again)
+      this.#forget(key)
+      return await use(await this.#get(id), thrown.again)
+    }
+  }
+
+  async #random(ask: AgentOperations['random']['ask']): Promise<Uint8Array> {
+    try {
+      return await this.#threads.run('random', ask)
+    } catch (thrown) {
+      if (!(thrown instanceof JobRefused) || thrown.again === null) throw thrown
+      return await this.#threads.run('random', ask, null, thrown.again)
     }
   }
 
