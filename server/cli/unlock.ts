@@ -22,11 +22,16 @@ export function registerUnlock(program: Command, defaultState: string): void {
       })
   )
 
-  withState(program.command('code').description('Makes a fresh one-time setup code; an older one is void.')).action(
-    (flags: { readonly state: string }) =>
-      ending(async () => {
-        process.stdout.write(`${await writeSetupCode(installIn(flags.state))}\n`)
-      })
+  withState(
+    program
+      .command('code')
+      .description(
+        'Makes a fresh one-time code, for setup or, after it, for the page of a new key store password; an older one is void.'
+      )
+  ).action((flags: { readonly state: string }) =>
+    ending(async () => {
+      process.stdout.write(`${await writeSetupCode(installIn(flags.state))}\n`)
+    })
   )
 }
 

@@ -49,7 +49,7 @@ const help: Readonly<Record<ErrorCode, ErrorHelp>> = {
   },
   'pin-rejected': {
     means: 'The token rejected the password, or it was not sent because that could have locked the partition.',
-    todo: 'Ask the Crypto Officer for the current password. Nothing is tried again by itself; wrong ones lock the partition.'
+    todo: 'Ask the Crypto Officer for the current password; after setup, keyscaler hsm set-pin takes it. Nothing is tried again by itself; wrong ones lock the partition.'
   },
   'key-store-unavailable': {
     means: 'The token, its library or the process that holds it is gone, hangs or has crashed.',
