@@ -73,8 +73,14 @@ function buildTbs(request: CertificateRequest, rules: ProfileRules, signer: Sign
   if (!acceptedSpki(signer.publicKey).equals(acceptedSpki(issuer.publicKey ?? publicKey))) {
     throw new AppError('internal', 'The signing key is not the one that the issuing certificate names.')
   }
-  if (request.issuer !== undefined && (spki.equals(acceptedSpki(signer.publicKey)) || subject.equals(issuer.name))) {
-    throw new AppError('invalid-input', "The request has the issuing CA's own key or name.")
+  if (request.issuer !== undefined) {
+    const [sameKey, sameName] = [spki.equals(acceptedSpki(signer.publicKey)), subject.equals(issuer.name)]
+    if (sameKey || sameName !== (rules.keyUpdate ?? false)) {
+      const words = rules.keyUpdate
+        ? "A CA's key update has its name and another key."
+        : "The request has the issuing CA's own key or name."
+      throw new AppError('invalid-input', words)
+    }
   }
   if (!(request.notBefore <= request.notAfter)) {
     throw new AppError('invalid-input', 'The certificate would end before it begins.')
@@ -118,7 +124,8 @@ function refuseWrongIssuer(request: CertificateRequest, rules: ProfileRules, iss
       `A ${request.profile} certificate is ${selfSigned ? 'not' : 'only'} signed by itself.`
     )
   }
-  if (rules.ca && issuer.pathLength === 0 && !selfSigned) {
+  // RFC 5280 6.1.4 (l): a self-issued certificate, as a key update is, does not count for the length of the path.
+  if (rules.ca && issuer.pathLength === 0 && !selfSigned && !rules.keyUpdate) {
     throw new AppError('invalid-input', 'The issuing CA may not sign another CA (path length 0).')
   }
   // Compared as written: to the second.

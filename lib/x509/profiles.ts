@@ -6,7 +6,7 @@ import { extensionIds } from './certificate-fields.ts'
 import { namedBits, oid, sequence, tags, tlv } from './der.ts'
 
 /** `wizard-tls` is the wizard's own self-made certificate, before there is any CA. */
-export type Profile = 'service-ca' | 'tenant-ca' | 'service' | 'device' | 'wizard-tls'
+export type Profile = 'service-ca' | 'tenant-ca' | 'ca-key-update' | 'service' | 'device' | 'wizard-tls'
 
 export interface ProfileRules {
   readonly ca: boolean
@@ -15,6 +15,8 @@ export interface ProfileRules {
   /** Only a service may carry `urn:keyscaler:` names. */
   readonly serviceRole: boolean
   readonly needsAltName: boolean
+  /** A CA's own name over another key of its own: old and new sign each other while one follows the other (RFC 4210 4.4). */
+  readonly keyUpdate?: true
   /** Extensions that are the same in every certificate of the profile, in DER. */
   readonly fixed: readonly Buffer[]
 }
@@ -63,6 +65,7 @@ const caProfile: ProfileRules = {
 export const profiles: Readonly<Record<Profile, ProfileRules>> = {
   'service-ca': caProfile,
   'tenant-ca': caProfile,
+  'ca-key-update': { ...caProfile, issued: 'by-ca', keyUpdate: true },
   service: {
     ca: false,
     issued: 'by-ca',

@@ -23,6 +23,7 @@ export const serviceRights: Readonly<Record<ServiceName, Readonly<Record<string,
     certificates: keep,
     outbox: append,
     certificate_authorities: read,
+    ca_key_updates: read,
     licenses: read,
     tenants: read,
     data_keys: ['SELECT', 'INSERT']
