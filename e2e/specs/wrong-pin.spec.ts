@@ -38,7 +38,7 @@ test('a wrong slot is answered with the right one, and a wrong PIN costs one log
     await testAnswers(page, next)
     await expect(errorOf(page, 'password')).toContainText('The password is not correct.')
     await expect(frame.summary).toContainText('The password is not correct.')
-    await expect(page.getByText('1 of at most 10 failed logins known', { exact: true })).toBeVisible()
+    await expect(page.getByText('HSMoDnFIPS: 1 of at most 10 failed logins known', { exact: true })).toBeVisible()
     await expect(kms.password).toHaveValue('')
     await expect(kms.partition).toHaveValue('HSMoDnFIPS')
     expect(await partition()).toMatchObject({ logins: 1, rejections: 1 })
