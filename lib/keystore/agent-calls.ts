@@ -109,18 +109,19 @@ export class AgentCalls {
     try {
       return await use(key, null)
     } catch (thrown) {
-      if (!(thrown instanceof JobRefused) || thrown.again === null) throw thrown
+      const again = againAfter(thrown)
       this.#forget(key)
-      return await use(await this.#get(id), thrown.again)
+      const fresh = await this.#get(id)
+      return await onAnother(use(fresh, again.on), () => use(fresh, null))
     }
   }
 
   async #random(ask: AgentOperations['random']['ask']): Promise<Uint8Array> {
+    const draw = (on: ThreadHandle | null) => this.#threads.run('random', ask, null, on)
     try {
-      return await this.#threads.run('random', ask)
+      return await draw(null)
     } catch (thrown) {
-      if (!(thrown instanceof JobRefused) || thrown.again === null) throw thrown
-      return await this.#threads.run('random', ask, null, thrown.again)
+      return await onAnother(draw(againAfter(thrown).on), () => draw(null))
     }
   }
 
@@ -195,4 +196,18 @@ export class AgentCalls {
     if (known != null) this.#threads.forget(known.number)
     return await this.#threads.run('destroy', { id })
   }
+}
+
+/** @throws what was thrown, when it is not worth another try */
+function againAfter(thrown: unknown): NonNullable<JobRefused['again']> {
+  if (thrown instanceof JobRefused && thrown.again !== null) return thrown.again
+  throw thrown
+}
+
+/** The second try, and a last one by another thread when this one has no session any more. */
+function onAnother<T>(second: Promise<T>, last: () => Promise<T>): Promise<T> {
+  return second.catch((thrown: unknown) => {
+    if (againAfter(thrown).on === null) return last()
+    throw thrown
+  })
 }

@@ -67,10 +67,14 @@ async function answer(job: Job): Promise<JobAnswer> {
   try {
     return { job: job.job, ok: true, value: isKeepers(job) ? await work?.keeper.run(job) : work?.session.run(job) }
   } catch (thrown) {
-    // The anchor cannot be replaced, since it holds the login: no second try here.
-    return { ...refusedJob(job, thrown), again: false }
+    // The anchor cannot be replaced, since it holds the login: no second try here, and after a half done operation no further job.
+    const { problem, again } = refusedJob(job, thrown)
+    const spoiled = again && !isKeepers(job)
+    return { job: job.job, ok: false, problem: spoiled ? { ...problem, ...gone } : problem, again: false }
   }
 }
+
+const gone = { code: 'key-store-unavailable', fatal: true } as const
 
 const keepers: ReadonlySet<string> = new Set(['look', 'taken', 'destroy', 'ping'] satisfies KeeperJob['op'][])
 

@@ -27,8 +27,10 @@ const generalError = 0x05
  */
 const worthAnotherTry: ReadonlySet<number> = new Set([0x60, 0x82, 0x90, 0x91, 0xb0, 0xb3])
 
-export function isWorthAnotherTry(problem: AgentProblem): boolean {
-  return problem.failure?.code != null && worthAnotherTry.has(problem.failure.code)
+/** Also when the thread got no session in place of one that it threw away: another thread has one. */
+export function isWorthAnotherTry({ failure, fatal }: AgentProblem): boolean {
+  if (failure?.call === 'C_OpenSession') return !fatal
+  return failure?.code != null && worthAnotherTry.has(failure.code)
 }
 
 export function problemOf(op: string, thrown: unknown): AgentProblem {

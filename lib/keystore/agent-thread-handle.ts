@@ -6,10 +6,10 @@ import type { FromThread, Job, JobAnswer, JobName, Jobs, NumberedKey, ToThread }
 /** A job that a thread could not do. */
 export class JobRefused extends Error {
   readonly problem: AgentProblem
-  /** With the key looked up again, the same thread may be able to. */
-  readonly again: ThreadHandle | null
+  /** With the key looked up again it may be tried once more: by `on`, or by any thread when that is null. */
+  readonly again: { readonly on: ThreadHandle | null } | null
 
-  constructor(problem: AgentProblem, again: ThreadHandle | null) {
+  constructor(problem: AgentProblem, again: JobRefused['again']) {
     super(problem.detail)
     this.problem = problem
     this.again = again
@@ -28,6 +28,8 @@ export interface GivenJob {
 }
 
 let jobs = 0
+/** How long a thread that got no session is left alone. */
+const restMs = 1_000
 
 export class ThreadHandle {
   readonly worker: Worker
@@ -37,6 +39,7 @@ export class ThreadHandle {
   readonly #wake = new Int32Array(new SharedArrayBuffer(4))
   /** When the job that is being done began, at the earliest. */
   #since = 0
+  #restsUntil = 0
   /** Messages with jobs that are not answered yet. */
   batches = 0
   /** A key is being made, which may take seconds: nothing is given to this thread meanwhile. */
@@ -96,11 +99,22 @@ export class ThreadHandle {
     return first !== undefined && now - this.#since > first.deadlineMs ? first : null
   }
 
+  get rests(): boolean {
+    return this.#restsUntil > 0 && performance.now() < this.#restsUntil
+  }
+
   #settle(answer: JobAnswer): void {
     const given = this.#given.get(answer.job)
     this.#given.delete(answer.job)
     if (given?.op === 'generate') this.making = false
-    if (answer.ok) given?.resolve(answer.value)
-    else given?.reject(new JobRefused(answer.problem, answer.again ? this : null))
+    if (answer.ok) {
+      given?.resolve(answer.value)
+      return
+    }
+    // It threw its session away, and the token has no other for it now: the others do its work meanwhile.
+    const withoutSession = answer.problem.failure?.call === 'C_OpenSession'
+    if (withoutSession) this.#restsUntil = performance.now() + restMs
+    const on = withoutSession ? null : this
+    given?.reject(new JobRefused(answer.problem, answer.again ? { on } : null))
   }
 }

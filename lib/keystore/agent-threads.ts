@@ -178,8 +178,9 @@ export class AgentThreads {
   #leastBusy(below: number): ThreadHandle | null {
     let found: ThreadHandle | null = null
     let least = below
+    const resting = this.#workers.every(({ rests }) => rests)
     for (const thread of this.#workers) {
-      if (thread.making || thread.batches >= least) continue
+      if (thread.making || thread.batches >= least || (!resting && thread.rests)) continue
       found = thread
       least = thread.batches
     }

@@ -93,6 +93,17 @@ describe('the sessions of an agent', () => {
   })
 })
 
+describe('the anchor alone', () => {
+  it('is given up with an operation that was left half done, for it holds the login', async () => {
+    await setLunaState(lunaFolder, { maxSessions: 1 })
+    const { store, ref } = await openWith('EC-P256')
+    await store.sign(ref, data)
+    await setLunaFaults(lunaFolder, 'C_Sign=0x91*1')
+    await assert.rejects(store.sign(ref, data), { code: 'key-store-unavailable', message: /from C_Sign/ })
+    await lost.promise
+  })
+})
+
 describe('one call', () => {
   it('that takes long holds up no other', async () => {
     const { store, ref } = await openWith('EC-P256')
@@ -165,6 +176,16 @@ describe('after a refusal that is about the session or the handle', () => {
     const sealed = await store.encrypt(ref, data, aad)
     await setLunaFaults(lunaFolder, 'C_Decrypt=0xB3*1')
     for (const one of [before, sealed]) assert.deepEqual(Buffer.from(await store.decrypt(ref, one, aad)), data)
+  })
+
+  it('a thread that gets no other session leaves its work to those that have one', async () => {
+    const { store, ref } = await openWith('EC-P256')
+    await grown(store, 2)
+    await store.sign(ref, data)
+    await setLunaFaults(lunaFolder, 'C_SignInit=0x90*1;C_OpenSession=0xB1')
+    for (let times = 0; times < 30; times++) await assertSigns(store, ref)
+    await setLunaFaults(lunaFolder, '')
+    await Promise.all(Array.from({ length: 30 }, () => assertSigns(store, ref)))
   })
 
   it('a key is not made a second time: the caller hears it, and the store is lost', async () => {

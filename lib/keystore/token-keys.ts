@@ -5,11 +5,13 @@ import { AgentRefusal } from './agent-problem.ts'
 import type { FoundKey } from './agent-thread-protocol.ts'
 import { type OpenSession, readBytes, readPublicKey } from './key-operations.ts'
 import type { KeyRef } from './keystore.ts'
-import { attempt, unpadded } from './module.ts'
+import { attempt, CallRefused, unpadded } from './module.ts'
 import { unpooled } from './unpooled.ts'
 
 /** Two SoftHSM processes may be blind to each other's new object until the next write (pkcs11.md section 6). */
 const secondLookMs = 100
+
+const operationActive = 0x90
 
 export class TokenKeys {
   readonly #copies: boolean
@@ -135,7 +137,15 @@ export class TokenKeys {
 
   #search(template: pkcs11js.Template, most: number): pkcs11js.Handle[] {
     const { library, session } = this.#anchor
-    attempt('C_FindObjectsInit', () => library.C_FindObjectsInit(session, template))
+    const begin = () => attempt('C_FindObjectsInit', () => library.C_FindObjectsInit(session, template))
+    try {
+      begin()
+    } catch (error) {
+      if (!(error instanceof CallRefused) || error.failure.code !== operationActive) throw error
+      // A search that was broken off: this one has a way to end it.
+      attempt('C_FindObjectsFinal', () => library.C_FindObjectsFinal(session))
+      begin()
+    }
     try {
       return attempt('C_FindObjects', () => library.C_FindObjects(session, most))
     } finally {
