@@ -10,6 +10,7 @@ import type {
   FinishedPage,
   KmsPanel,
   Page,
+  PasswordPage,
   Product,
   SetupPage
 } from '../server/web/view-model.ts'
@@ -348,6 +349,14 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
   const code: CodePage = { product, csrf: 'c3Jm', codeFile: '/var/lib/keyscaler/setup-code' }
   const codeError: CodePage = { ...code, error: 'The setup code is not valid.' }
   const finished: FinishedPage = { product, complete }
+  const passwordPage = (more: Partial<PasswordPage> = {}): PasswordPage => ({
+    product,
+    csrf: 'c3Jm',
+    keyStore: { label: 'HSMoDnFIPS', serial: '1285309841233', slot: 3, hsm: true },
+    failedLogins: { known: 1, atMost: 10 },
+    kms: { state: 'latched', detail: 'sealed: PIN rejected' },
+    ...more
+  })
   const error: ErrorPage = {
     product,
     status: 409,
@@ -469,6 +478,16 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     },
     finished: { template: '/finished.eta', model: finished },
     'finished-later': { template: '/finished.eta', model: { product } },
+    'password-code': {
+      template: '/key-store-password.eta',
+      model: passwordPage({ codeFile: '/var/lib/keyscaler/setup-code' })
+    },
+    password: { template: '/key-store-password.eta', model: passwordPage() },
+    'password-error': {
+      template: '/key-store-password.eta',
+      model: passwordPage({ error: 'The password is not correct.', cure: 'Enter the current one.', findings: ladder })
+    },
+    'password-done': { template: '/key-store-password.eta', model: passwordPage({ done: true }) },
     code: { template: '/code.eta', model: code },
     'code-error': {
       template: '/code.eta',
