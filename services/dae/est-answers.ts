@@ -8,8 +8,12 @@ import { certsOnly } from '../../lib/x509/certs-only.ts'
 const realm = 'Basic realm="KeyScaler EST", charset="UTF-8"'
 
 /** One line and its end (RFC 8951 3.1): strongSwan 5.9.8 cannot read more lines, openssl none without an end. */
-export function certificatesAnswer(reply: FastifyReply, type: string, certificate: X509Certificate): FastifyReply {
-  return reply.type(type).send(`${certsOnly([certificate]).toString('base64')}\n`)
+export function certificatesAnswer(
+  reply: FastifyReply,
+  type: string,
+  certificates: readonly X509Certificate[]
+): FastifyReply {
+  return reply.type(type).send(`${certsOnly(certificates).toString('base64')}\n`)
 }
 
 /**

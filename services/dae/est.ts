@@ -40,14 +40,14 @@ export function registerEst(app: FastifyInstance, { label, authority, enrolment,
 
     for (const base of label === '' ? [''] : ['', `/${label}`]) {
       est.get(`/.well-known/est${base}/cacerts`, async (_request, reply) => {
-        const { certificate } = await within(deadlineMs, 'CA certificate', authority.ca)
-        return certificatesAnswer(reply, 'application/pkcs7-mime', certificate)
+        const certificates = await within(deadlineMs, 'CA certificate', authority.certificates)
+        return certificatesAnswer(reply, 'application/pkcs7-mime', certificates)
       })
 
       est.post(`/.well-known/est${base}/simpleenroll`, async (request, reply) => {
         try {
           const certificate = await within(deadlineMs, 'enrolment', () => enrol(request))
-          return certificatesAnswer(reply, 'application/pkcs7-mime; smime-type=certs-only', certificate)
+          return certificatesAnswer(reply, 'application/pkcs7-mime; smime-type=certs-only', [certificate])
         } catch (thrown) {
           const refused = thrown instanceof AppError && thrown.code === 'unauthenticated'
           if (!refused || request.headers.authorization === undefined) throw thrown

@@ -46,6 +46,12 @@ export const answerSchemas = {
   keys: z.strictObject({ keys: z.array(key) }),
   key,
   tenantCa: z.strictObject({ keyId, certificate }),
+  succession: z.strictObject({
+    keyId,
+    certificate,
+    newWithOld: certificate.describe('For who trusts the old key: the new one, signed by it (RFC 4210 4.4).'),
+    oldWithNew: certificate.describe('For who trusts the new key only: the old one, signed by it.')
+  }),
   certificate: z.strictObject({ certificate }),
   serviceCertificate: z.strictObject({ certificate, ca: certificate }),
   dataKey: z.strictObject({ plaintext: dataKey, wrapped: wrappedDataKey }),

@@ -1,6 +1,7 @@
 /** The KMS's routes: each endpoint of endpoints.ts with what it does. */
 import type { FastifyInstance } from 'fastify'
 import type { Audit } from './audit.ts'
+import type { SucceedCa } from './ca-rollover.ts'
 import type { CertificateAuthorities } from './certificate-authority.ts'
 import type { DataKeys } from './data-keys.ts'
 import { type Endpoint, type Handler, serveEndpoint } from './endpoint.ts'
@@ -20,6 +21,7 @@ export interface Kms {
   readonly authorities: CertificateAuthorities
   readonly services: ServiceCertificates
   readonly signing: SigningKeys
+  readonly succeedCa: SucceedCa
   readonly rotations: KeyRotations
   readonly destroyKey: DestroyKey
   readonly audit: Audit
@@ -41,6 +43,10 @@ export function registerRoutes(app: FastifyInstance, kms: Kms): void {
   serve(endpoints.createTenantCa, {
     subject: ({ body }) => body.tenant,
     work: ({ body }) => authorities.create(body)
+  })
+  serve(endpoints.succeedTenantCa, {
+    subject: ({ params }) => params.keyId,
+    work: ({ params, body }) => kms.succeedCa(params.keyId, body.days)
   })
   serve(endpoints.issueDeviceCertificate, {
     subject: ({ params, body }) => `${params.keyId}/${body.serial}/${body.commonName}`,

@@ -46,7 +46,7 @@ export function openCertificateAuthorities(
     const before = known.get(keyId)
     if (before !== undefined) return before
     const key = await ring.find(keyId)
-    if (key === null || key.purpose !== 'tenant-ca' || key.certificate === null) {
+    if (key === null || key.purpose !== 'tenant-ca' || key.certificate === null || key.state === 'destroyed') {
       throw new AppError('not-found', 'There is no such certificate authority.')
     }
     const found = { certificate: new X509Certificate(key.certificate), signer: caSigner(key, link, measures) }
@@ -95,7 +95,7 @@ export function openCertificateAuthorities(
 }
 
 /** Signs with the key in the token; what comes back is verified with the public key that was stored when the key was made. */
-function caSigner(key: RingKey, link: KeyStoreLink, { timed }: Measures): Signer {
+export function caSigner(key: RingKey, link: KeyStoreLink, { timed }: Measures): Signer {
   const { id, label, algorithm, publicKey } = key
   if (publicKey === null || algorithm === 'AES-256') throw new AppError('internal', `The key ${id} cannot sign.`)
   return {

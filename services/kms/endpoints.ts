@@ -52,6 +52,20 @@ export const endpoints = {
     body: requests.tenantCa,
     answer: answers.tenantCa
   }),
+  succeedTenantCa: defineEndpoint({
+    method: 'POST',
+    path: '/v1/cas/:keyId/successor',
+    summary: 'The next key of a tenant CA, under the same name: its certificate, and how old and new sign each other.',
+    roles: ['wizard'],
+    action: 'tenant-ca.succeed',
+    keys: [
+      { purpose: 'tenant-ca', to: 'create' },
+      { purpose: 'tenant-ca', to: 'issue certificates' }
+    ],
+    params: requests.ca,
+    body: requests.succession,
+    answer: answers.succession
+  }),
   issueDeviceCertificate: defineEndpoint({
     method: 'POST',
     path: '/v1/cas/:keyId/device-certificates',

@@ -36,6 +36,7 @@ export const requests = {
     days
   }),
   ca: z.strictObject({ keyId }),
+  succession: z.strictObject({ days }),
   deviceCertificate: z.strictObject({ csr, commonName: z.string().min(1).max(64), serial, days }),
   serviceCertificate: z
     .strictObject({

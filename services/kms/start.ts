@@ -11,6 +11,7 @@ import { type RunningService, type Service, secretFrom } from '../../lib/service
 import type { KmsConfig } from '../catalog.ts'
 import { registerRoutes } from './app.ts'
 import { openAudit } from './audit.ts'
+import { openCaRollover } from './ca-rollover.ts'
 import { openCertificateAuthorities } from './certificate-authority.ts'
 import { openDataKeys } from './data-keys.ts'
 import { openKeyDestruction } from './key-destruction.ts'
@@ -53,6 +54,7 @@ export async function startKms({
       ring,
       dataKeys: openDataKeys(link, keys, measures),
       authorities: openCertificateAuthorities(ring, link, measures),
+      succeedCa: openCaRollover(ring, link, measures),
       services: await openServiceCertificates(config.serviceCa, link, measures),
       signing: openSigningKeys(ring, link, measures),
       rotations: openKeyRotations({ database, link, ring, keys, masterReplaced: masterKey.replacedBy }),
