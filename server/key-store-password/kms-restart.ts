@@ -7,6 +7,6 @@ export async function kmsRunsWith(stateDir: string, config: KeyStoreConfig, reco
   return isSameKeyStore(config, record) && (await kmsIsDeployed(stateDir))
 }
 
-export async function kmsIsDeployed(stateDir: string): Promise<boolean> {
+async function kmsIsDeployed(stateDir: string): Promise<boolean> {
   return (await readDeployedConfig(runFolder(stateDir, 'kms'))) !== null
 }

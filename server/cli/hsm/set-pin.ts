@@ -6,6 +6,7 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import type { Finding } from '../../checks/check.ts'
 import type { ServiceStatus } from '../../deploy/target.ts'
 import { processTarget } from '../../deploy/targets/process.ts'
+import { isBeingDestroyed } from '../../install/destroy-record.ts'
 import { takeStateLock } from '../../install/state-lock.ts'
 import { acceptPassword } from '../../key-store-password/accept-password.ts'
 import { askWizardToStart } from '../../key-store-password/start-request.ts'
@@ -45,6 +46,7 @@ async function setPin({ state, passwordFile, confirmLabel, sendAgain, output }: 
   if (!existsSync(join(stateDir, 'boot.json'))) {
     throw new AppError('not-found', `There is no install in ${stateDir}.`, { cure: 'Name it: --state <folder>.' })
   }
+  if (isBeingDestroyed(stateDir)) throw new AppError('conflict', 'This install is being destroyed.')
   const pin = await readPassword({ file: passwordFile, prompt: 'New password of the key store' })
   const outcome = await acceptPassword(
     {

@@ -14,6 +14,7 @@ import { isAlive, readLivingRecord, readRecord } from './pid-record.ts'
 import { askReadiness } from './readiness.ts'
 import { configHash, hasFlag, readDeployedConfig, runFolder, setFlag, writeConfig } from './run-folder.ts'
 import { adopt, type Exit, end, endStrays, exitOf, launch, type RunningProcess } from './running-process.ts'
+import { notReady, sealed, whyNotReady } from './service-failure.ts'
 import { logTail, rotateLog, sizeOf } from './service-log.ts'
 import { reachOf } from './service-request.ts'
 import { move } from './service-states.ts'
@@ -159,22 +160,11 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) {
       current = null
       await seal(running.record)
-      const cure = 'Enter the current password: on the KMS Deployment step, or with `keyscaler hsm set-pin`.'
-      return new AppError('pin-rejected', `${entry.title} is ${detail}. It stays down.\n${tail.join('\n')}`, { cure })
+      return sealed(entry, detail, tail)
     }
-    const error = notReady(outcome, tail)
-    await halt(error.message.split('\n')[0] ?? '')
-    return error
-  }
-
-  const notReady = (outcome: Exit | string, tail: readonly string[]): AppError => {
-    const why =
-      typeof outcome === 'string'
-        ? `was not ready within ${entry.health.withinMs / 1000} s (${outcome})`
-        : `ended while starting (${outcome.why})`
-    return new AppError('deploy-failed', `${entry.title} ${why}.\n${tail.join('\n')}`.trimEnd(), {
-      cure: `Its log is ${run.log}.`
-    })
+    const why = whyNotReady(entry, outcome)
+    await halt(why)
+    return notReady(entry, why, tail, run.log)
   }
 
   const deploy = async (raw: unknown, report: (phase: string) => void): Promise<ServiceStatus> => {
@@ -221,7 +211,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     else if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) throw await failed(running, outcome)
     settled(running, outcome)
     if (outcome === true) return statusNow(config)
-    throw notReady(outcome, await logTail(run.log, logFrom))
+    throw notReady(entry, whyNotReady(entry, outcome), await logTail(run.log, logFrom), run.log)
   }
 
   const resume = async () => {
@@ -240,9 +230,9 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     }
     if (living === null && !(await hasFlag(run.wanted))) return endStrays(run.config)
     // Sealed while nobody supervised it: nothing has changed since, so starting it again would be in vain.
-    const sealed =
+    const isSealed =
       living === null && last?.configHash === hash && (await exitOf(last, run)).code === exitCodes.pinRejected
-    if (sealed) return seal(last)
+    if (isSealed) return seal(last)
     const running = living !== null && living.configHash === hash ? take(living) : await start(hash)
     watch(running)
     settled(running, await settle(running, config))
