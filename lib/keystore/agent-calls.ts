@@ -1,7 +1,7 @@
 /** The agent's calls as jobs for its threads: which key is meant, and what may be tried once more. */
 import type { KeyObject } from 'node:crypto'
 import { AgentRefusal, problemOf } from './agent-problem.ts'
-import type { AgentAnswer, AgentCall, AgentOperations } from './agent-protocol.ts'
+import type { AgentAnswer, AgentCall, AgentOperations, AgentProblem } from './agent-protocol.ts'
 import { JobRefused, type ThreadHandle } from './agent-thread-handle.ts'
 import type { NumberedKey } from './agent-thread-protocol.ts'
 import type { AgentThreads } from './agent-threads.ts'
@@ -19,6 +19,9 @@ interface CalledKey {
   readonly found: NumberedKey
 }
 
+const generalError = 0x05
+const mostGeneralErrors = 3
+
 interface Looked {
   readonly looked: Promise<CalledKey | null>
   /** Null while it is being looked up. */
@@ -33,6 +36,8 @@ export class AgentCalls {
   readonly #publicHalves = new Map<string, string>()
   readonly #making = new Set<string>()
   #numbers = 0
+  /** Since the last call that went well. */
+  #generalErrors = 0
 
   constructor(threads: AgentThreads) {
     this.#threads = threads
@@ -40,11 +45,25 @@ export class AgentCalls {
 
   async answer(call: AgentCall): Promise<AgentAnswer> {
     try {
-      return { call: call.call, ok: true, value: await this.#run(call) }
+      const value = await this.#run(call)
+      // A ping says little about keys.
+      if (call.op !== 'ping') this.#generalErrors = 0
+      return { call: call.call, ok: true, value }
     } catch (thrown) {
       const problem = thrown instanceof JobRefused ? thrown.problem : problemOf(call.op, thrown)
-      return { call: call.call, ok: false, problem }
+      return {
+        call: call.call,
+        ok: false,
+        problem: this.#isOneTooMany(problem) ? { ...problem, fatal: true } : problem
+      }
     }
+  }
+
+  /** One unspecified error says nothing about the next call, three in a row do; of C_Decrypt it is what SoftHSM says to a wrong tag. */
+  #isOneTooMany({ failure }: AgentProblem): boolean {
+    if (failure?.code !== generalError || failure.call === 'C_Decrypt') return false
+    this.#generalErrors += 1
+    return this.#generalErrors >= mostGeneralErrors
   }
 
   #run({ op, ask }: AgentCall): Promise<AgentOperations[AgentCall['op']]['answer']> {

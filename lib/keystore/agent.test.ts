@@ -237,8 +237,8 @@ describe('what never leaves', () => {
   })
 })
 
-describe('an agent that stands still as a whole', () => {
-  it('is given up after the time for a call, and a second', async () => {
+describe('an agent that is of no use', () => {
+  it('because it stands still as a whole is given up after the time for a call, and a second', async () => {
     const { store, ref } = await openWith('EC-P256', { callDeadlineMs: 200 })
     const agent = agentOf()
     process.kill(agent, 'SIGSTOP')
@@ -246,7 +246,18 @@ describe('an agent that stands still as a whole', () => {
     assert.equal((await lost.promise).code, 'deadline-exceeded')
   })
 
-  it('loses its session and its login while nobody calls: the ping finds out', async () => {
+  it('because of three unspecified errors in a row is given up, not because of two', async () => {
+    const { store, ref } = await openWith('EC-P256')
+    for (const errors of [2, 2, 3]) {
+      await setLunaFaults(lunaFolder, `C_Sign=0x05*${errors}`)
+      const refused = { code: 'key-store-unavailable', message: /CKR_GENERAL_ERROR from C_Sign/ }
+      for (let times = 0; times < errors; times++) await assert.rejects(store.sign(ref, data), refused)
+      if (errors === 2) await assertSigns(store, ref)
+    }
+    await lost.promise
+  })
+
+  it('because it lost its login while nobody called is found out by the ping', async () => {
     const store = await open()
     await setLunaState(lunaFolder, { present: false })
     await assert.rejects(store.ping(), { code: 'key-store-unavailable' })
