@@ -28,7 +28,8 @@ export interface PostedStep {
 export function postedStep(body: unknown): PostedStep {
   const given = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {}
   const own = new Map(Object.entries(given).filter(([name]) => name.startsWith('_')))
-  const answers = Object.fromEntries(Object.entries(given).filter(([name]) => !ownNames.has(name)))
+  const typed = Object.fromEntries(Object.entries(given).filter(([name]) => !ownNames.has(name)))
+  const answers = withoutStaleSerial(typed, own.get('_chosen'))
   const revision = Number(own.get('_revision'))
   const use = own.get('_use')
   const chosen = use === 'partition' ? own.get('_partition') : use === 'client' ? own.get('_client') : undefined
@@ -44,6 +45,17 @@ export function postedStep(body: unknown): PostedStep {
   }
 }
 
+/**
+ * The serial number that came with a partition goes when slot or name are typed over. Scripts of ours clear it at once
+ * (wizard.js); without them the page says what was chosen.
+ */
+function withoutStaleSerial(typed: Record<string, unknown>, chosen: unknown): Record<string, unknown> {
+  if (typeof chosen !== 'string') return typed
+  const before = new URLSearchParams(chosen)
+  const changed = ['slot', 'partition'].some((name) => typed[name] !== before.get(name))
+  return changed && typed.serial === before.get('serial') ? { ...typed, serial: '' } : typed
+}
+
 const ownNames = new Set([
   '_csrf',
   '_revision',
@@ -51,6 +63,7 @@ const ownNames = new Set([
   '_offer',
   '_use',
   '_partition',
+  '_chosen',
   '_client',
   '_paste',
   // Of "Change it now" (server/key-store-password): Test and Next have no use for them.

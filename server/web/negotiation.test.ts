@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { postedStep } from './negotiation.ts'
+
+const chosen = 'slot=3&partition=HSMoDnFIPS&serial=1285296213941'
+const answers = { slot: '3', partition: 'HSMoDnFIPS', serial: '1285296213941' }
+
+test('the serial of a chosen partition stays as long as slot and name are its own, and goes with them', () => {
+  const posted = (typed: object) => postedStep({ ...answers, ...typed, _chosen: chosen }).answers
+  assert.deepEqual(posted({}), answers)
+  assert.deepEqual(posted({ slot: '0' }), { ...answers, slot: '0', serial: '' })
+  assert.deepEqual(posted({ partition: 'spare' }), { ...answers, partition: 'spare', serial: '' })
+  assert.deepEqual(posted({ slot: '5', serial: '42' }), { ...answers, slot: '5', serial: '42' }, 'another was typed')
+  assert.deepEqual(
+    postedStep({ ...answers, slot: '0' }).answers,
+    { ...answers, slot: '0' },
+    'a script says what it means'
+  )
+})
+
+test('what belongs to the page and not to the answers is taken out, text to be read only when it is to be read', () => {
+  const page = {
+    _csrf: 'c',
+    _revision: '7',
+    _paste: 'text',
+    _newPassword: 'p',
+    _newPasswordAgain: 'p',
+    _partition: 'slot=5'
+  }
+  const { answers: left, revision, pasted, fill } = postedStep({ ...page, slot: '3' })
+  assert.deepEqual([left, revision, pasted, fill], [{ slot: '3' }, 7, null, null])
+  assert.equal(postedStep({ ...page, _use: 'paste' }).pasted, 'text')
+  assert.deepEqual(postedStep({ ...page, _use: 'partition' }).fill, { slot: '5' })
+  const client = postedStep({ _use: 'client', _client: 'library=%2Fa&confPath=' })
+  assert.deepEqual([client.fill, client.rescan], [{ library: '/a', confPath: '' }, true])
+})
+
+test('a body that is no form is no answers', () => {
+  for (const body of [null, undefined, 'slot=3', 7, [['slot', '3']]]) assert.deepEqual(postedStep(body).answers, {})
+})
