@@ -10,6 +10,7 @@ import { freshName, sharedSandbox } from '../../../sandbox/testing.ts'
 import type { ApplyContext } from '../apply-context.ts'
 import { applyContext, stateFolder } from '../testing.ts'
 import { drillRecovery, lastDrill } from './recovery-drill.ts'
+import { installResult } from './result.ts'
 
 const masterKey = 'ab'.repeat(16)
 const { mariadb } = await sharedSandbox(['mariadb'])
@@ -75,6 +76,9 @@ test('what was encrypted before the restart is decrypted after it, and the time 
   const drill = await lastDrill(stateDir, masterKey)
   assert.ok(drill !== null && drill.at >= before)
   assert.equal(statSync(join(stateDir, 'recovery-drill.json')).mode & 0o077, 0)
+  const { hsm } = await installResult(stateDir, database, [])
+  assert.match(String(hsm.decryptedAfterRestart), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/)
+  assert.equal(hsm.masterKeyId, masterKey)
   // A new version of the master key has not been proved by it.
   assert.equal(await lastDrill(stateDir, 'ef'.repeat(16)), null)
 })
@@ -89,6 +93,7 @@ test('a KMS that comes back without its key fails the step, with a cure, and lea
     return true
   })
   assert.equal(await lastDrill(stateDir, masterKey), null)
+  assert.equal((await installResult(stateDir, database, [])).hsm.decryptedAfterRestart, undefined)
 })
 
 test('a KMS that does not come back at all is told as what it is', async () => {
