@@ -1,6 +1,7 @@
 /** The import of a client, over the stand-in partition: its library and configuration, packed as Data Protection on Demand does. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import {
   appendFileSync,
   cpSync,
@@ -212,6 +213,16 @@ describe('the certificates of a client', () => {
     assert.deepEqual(await problems(inDays(80)), ['expires-soon', 'expires-soon', 'not-issued-by'])
     assert.deepEqual(await problems(inDays(101)), ['expired', 'expired', 'expired'])
     assert.deepEqual(await problems(inDays(-2)), ['not-yet-valid', 'not-yet-valid', 'not-yet-valid'])
+  })
+
+  it('are not taken for issued by a CA whose name they only carry', async () => {
+    cpSync(join(home, 'made'), work, { recursive: true })
+    const path = join(work, 'partition-certificate.pem')
+    const { raw } = new X509Certificate(readFileSync(path))
+    raw[raw.length - 1] = (raw.at(-1) ?? 0) ^ 1
+    writeFileSync(path, new X509Certificate(raw).toString())
+    const [, partition] = await inspectCertificates(places(work))
+    assert.equal(partition?.problem, 'not-issued-by')
   })
 
   it('may be missing, or none', async () => {

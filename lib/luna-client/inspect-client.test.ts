@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { startTimeOf } from '../process/start-time.ts'
 import { parseChrystokiConf } from './chrystoki-conf.ts'
 import { clientConfiguration } from './client-configuration.ts'
 import type { HsmClient } from './client-discovery.ts'
@@ -25,7 +27,7 @@ function put(path: string, content: string, mode = 0o644): void {
 
 const vtl = (script: string) => put('bin/vtl', `#!/bin/sh\n${script}\n`, 0o755)
 
-describe('vtl verify', () => {
+describe('vtl verify', { timeout: 20_000 }, () => {
   it('is absent where the client has none', async () => {
     assert.deepEqual(await runVtlVerify(client), { state: 'absent', partitions: [], words: '' })
   })
@@ -47,8 +49,10 @@ describe('vtl verify', () => {
     assert.equal((await runVtlVerify(client)).state, 'none')
     vtl('echo "no configuration" >&2; exit 1')
     assert.partialDeepStrictEqual(await runVtlVerify(client), { state: 'failed', words: 'no configuration' })
-    vtl('sleep 100 & sleep 100')
-    assert.equal((await runVtlVerify(client, 200)).state, 'hung')
+    vtl(`sleep 100 & echo $! > ${join(root, 'child')}; sleep 100`)
+    assert.equal((await runVtlVerify(client, 500)).state, 'hung')
+    const child = Number(readFileSync(join(root, 'child'), 'utf8'))
+    while (startTimeOf(child) !== null) await pause(10)
   })
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -75,7 +76,7 @@ describe('a zip', () => {
     ['the same name twice', [{ name: 'a' }, { name: './a' }], /twice/],
     ['a file and a folder of one name', [{ name: 'a', content: 'x' }, { name: 'a/b' }], /should be/],
     ['too many entries', Array.from({ length: 21 }, (_, at) => ({ name: `${at}` })), /more than 20 entries/],
-    ['a file too large', [{ name: 'a', content: Buffer.alloc(1_000_001, 1) }], /times its size|more than 1000000/],
+    ['too many bytes', [{ name: 'a', content: randomBytes(1_000_001) }], /more than 1000000 bytes/],
     ['a bomb', [{ name: 'a', content: Buffer.alloc(900_000) }], /more than 100 times its size/]
   ]
   for (const [what, entries, why] of refusals) {

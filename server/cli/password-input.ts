@@ -54,8 +54,9 @@ export async function readPiped(what: string, most: number): Promise<string> {
 /** Raw mode, so that nothing is echoed; Ctrl-C ends the command as a shell has it. */
 function fromTerminal(prompt: string): Promise<string> {
   const { stdin } = process
-  process.stderr.write(`${prompt}: `)
+  // First the silence, then the question: who types at once would be shown.
   stdin.setRawMode(true)
+  process.stderr.write(`${prompt}: `)
   stdin.setEncoding('utf8')
   let typed = ''
   return new Promise((resolve) => {
