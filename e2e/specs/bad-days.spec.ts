@@ -2,7 +2,10 @@
  * The bad days of step 3, as an administrator meets them: one wizard, and a partition that misbehaves by a scenario of the
  * stand-in. What is said, what cures it, what it costs (logins); every page is kept as a picture.
  */
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { Page } from 'playwright/test'
+import { writeHsmProposal } from '../../lib/luna-client/proposal.ts'
 import { lunaScenarios } from '../../sandbox/luna/scenarios.ts'
 import { readLunaState } from '../../sandbox/luna/state.ts'
 import { freePort } from '../../sandbox/ports.ts'
@@ -113,6 +116,21 @@ test('each bad day of a partition is told with its cure, and costs no login more
   const frame = frameOf(page)
   await openSetup(page, world)
   await completeSteps(page, world, guidesChoices, { upTo: 'database' })
+  await test.step('a client that keyscaler hsm import has set up is proposed, and another may be chosen', async () => {
+    const { library, confPath } = await importedClient(world)
+    await page.goto(`${world.wizard.url}/setup/steps/kms`)
+    await expect(kms.slot).toHaveValue('3')
+    await expect(kms.partition).toHaveValue(world.luna.label)
+    await expect(kms.library).toHaveValue(library)
+    await expect(kms.clients.getByRole('radio')).toHaveCount(2)
+    await keepScreen(page, '59-imported-client')
+    await look(page, 'two clients')
+    await kms.clients.getByRole('radio', { name: 'HSM client' }).check()
+    await kms.useThisClient.click()
+    await expect(kms.library).toHaveValue(world.luna.module)
+    await expect(page.getByLabel('Chrystoki.conf folder')).toHaveValue(confPath)
+    rmSync(join(world.stateDir, 'hsm-client.json'))
+  })
   for (const day of [...beforeTheLogin, ...withALogin]) await test.step(day.scenario, () => meet(page, world, day))
 
   await test.step('a library that is not there', async () => {
@@ -155,9 +173,15 @@ test('each bad day of a partition is told with its cure, and costs no login more
     await testAnswers(page)
     await expect(frame.summary).toBeHidden()
     await keepScreen(page, '62-wrong-label-mended')
-    await page.getByText('Before you begin').click()
+    await kms.beforeYouBegin.click()
     await expect(kms.tested.getByRole('row', { name: 'Luna client' })).toContainText('Chrystoki 7.0')
-    await look(page, 'all passed')
+    for (const seen of ['The HSM is initialised', 'have exchanged certificates', 'The client is registered']) {
+      await expect(kms.prerequisites.getByRole('listitem').filter({ hasText: seen })).toContainText(/^seen/)
+    }
+    await kms.evidence.click()
+    await expect(kms.mechanisms.getByRole('row', { name: 'CKM_AES_GCM' })).toContainText('encrypt, decrypt')
+    await keepScreen(page, '62-evidence')
+    await look(page, 'all passed, all unfolded')
   })
 
   await test.step('what lunacm prints is taken for slot, name and serial', async () => {
@@ -199,6 +223,17 @@ test('each bad day of a partition is told with its cure, and costs no login more
     await keepScreen(page, '60-hang')
   })
 })
+
+/** As if it had been unpacked from a zip: the same partition by a library in another place. */
+async function importedClient({ dir, stateDir, luna }: World) {
+  const library = join(dir, 'dpod/libs/64/libCryptoki2.so')
+  mkdirSync(dirname(library), { recursive: true })
+  copyFileSync(luna.module, library)
+  const { slot, label, serial, confPath } = luna
+  const proposal = { library, confPath, slot, partition: label, serial, at: new Date().toISOString() }
+  await writeHsmProposal(stateDir, proposal)
+  return proposal
+}
 
 async function look(page: Page, state: string): Promise<void> {
   await expectAccessible(page, state)

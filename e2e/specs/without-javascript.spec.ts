@@ -15,6 +15,14 @@ test('an administrator whose browser runs no scripts installs with Gemalto SafeN
   await openSetup(page, world)
   await completeSteps(page, world, guidesChoices, { upTo: 'database' })
 
+  // What vtl prints is read by a button, too.
+  await kms.paste.click()
+  await kms.pasted.fill('Slots/Partitions were found:\n 5 \t 1285296213942 \t spare')
+  await kms.readIt.click()
+  await expect(page.getByText('Filled in: slot 5, spare, serial 1285296213942.')).toBeVisible()
+  await expect(kms.slot).toHaveValue('5')
+  await expect(kms.partition).toHaveValue('spare')
+
   // The partition is picked from those found, by a button that scripts would make needless.
   await expect(kms.showPassword).toBeHidden()
   await kms.host.fill(guidesChoices.address)
