@@ -1,46 +1,26 @@
 /** The agent's calls as jobs for its threads: which key is meant, and what may be tried once more. */
-import type { KeyObject } from 'node:crypto'
+import { AgentKeys, type CalledKey } from './agent-keys.ts'
 import { AgentRefusal, problemOf } from './agent-problem.ts'
 import type { AgentAnswer, AgentCall, AgentOperations, AgentProblem } from './agent-protocol.ts'
 import { JobRefused, type ThreadHandle } from './agent-thread-handle.ts'
-import type { NumberedKey } from './agent-thread-protocol.ts'
 import type { AgentThreads } from './agent-threads.ts'
 import type { KeyRef, KeySpec } from './keystore.ts'
-import { publicKeyObject } from './public-key.ts'
 import { signInput, verifiedSignature } from './signature.ts'
 import { unpooled } from './unpooled.ts'
-
-interface CalledKey {
-  readonly ref: KeyRef
-  readonly number: number
-  /** Null for AES. */
-  readonly publicKey: KeyObject | null
-  /** As it is told to threads. */
-  readonly found: NumberedKey
-}
 
 const generalError = 0x05
 const mostGeneralErrors = 3
 
-interface Looked {
-  readonly looked: Promise<CalledKey | null>
-  /** Null while it is being looked up. */
-  key: CalledKey | null
-}
-
 export class AgentCalls {
   readonly #threads: AgentThreads
-  /** Keys by id, as they were last looked up in this login. */
-  readonly #keys = new Map<string, Looked>()
-  /** The public half that an id was found with first: it never changes. */
-  readonly #publicHalves = new Map<string, string>()
+  readonly #keys: AgentKeys
   readonly #making = new Set<string>()
-  #numbers = 0
   /** Since the last call that went well. */
   #generalErrors = 0
 
   constructor(threads: AgentThreads) {
     this.#threads = threads
+    this.#keys = new AgentKeys(threads)
   }
 
   async answer(call: AgentCall): Promise<AgentAnswer> {
@@ -71,7 +51,7 @@ export class AgentCalls {
       case 'create':
         return this.#create(ask)
       case 'find':
-        return this.#find(ask.id).then((key) => key?.ref ?? null)
+        return this.#keys.find(ask.id).then((key) => key?.ref ?? null)
       case 'publicKey':
         return this.#publicKey(ask.id)
       case 'checkValue':
@@ -124,13 +104,13 @@ export class AgentCalls {
 
   /** Every operation here may be repeated: nothing is created or destroyed by it. */
   async #withKey<T>(id: string, use: (key: CalledKey, on: ThreadHandle | null) => Promise<T>): Promise<T> {
-    const key = this.#keys.get(id)?.key ?? (await this.#get(id))
+    const key = this.#keys.known(id) ?? (await this.#keys.get(id))
     try {
       return await use(key, null)
     } catch (thrown) {
       const again = againAfter(thrown)
-      this.#forget(key)
-      const fresh = await this.#get(id)
+      this.#keys.forget(key)
+      const fresh = await this.#keys.get(id)
       return await onAnother(use(fresh, again.on), () => use(fresh, null))
     }
   }
@@ -144,51 +124,8 @@ export class AgentCalls {
     }
   }
 
-  /** @throws AgentRefusal not-found */
-  async #get(id: string): Promise<CalledKey> {
-    const key = await this.#find(id)
-    if (key === null) {
-      throw new AgentRefusal('not-found', `The token has no key ${id}.`, 'Restore the token from its backup.')
-    }
-    return key
-  }
-
-  #find(id: string): Promise<CalledKey | null> {
-    const known = this.#keys.get(id)
-    if (known !== undefined) return known.looked
-    const entry: Looked = { looked: this.#look(id), key: null }
-    this.#keys.set(id, entry)
-    const settle = (key: CalledKey | null) => {
-      entry.key = key
-      if (key === null && this.#keys.get(id) === entry) this.#keys.delete(id)
-    }
-    entry.looked.then(settle, () => settle(null))
-    return entry.looked
-  }
-
-  async #look(id: string): Promise<CalledKey | null> {
-    const found = await this.#threads.run('look', { id })
-    if (found === null) return null
-    const half = JSON.stringify(found.jwk)
-    const before = this.#publicHalves.get(id) ?? half
-    this.#publicHalves.set(id, before)
-    if (before !== half) {
-      throw new AgentRefusal('conflict', `The key ${id} is another one now.`, 'Restore the token from its backup.')
-    }
-    this.#numbers += 1
-    const number = this.#numbers
-    const publicKey = found.jwk === null ? null : publicKeyObject(found.jwk)
-    return { ref: found.ref, number, publicKey, found: { ...found, number } }
-  }
-
-  #forget({ ref, number }: CalledKey): void {
-    this.#threads.forget(number)
-    // Another call may have looked it up again already.
-    if (this.#keys.get(ref.id)?.key?.number === number) this.#keys.delete(ref.id)
-  }
-
   async #publicKey(id: string) {
-    const { jwk } = (await this.#get(id)).found
+    const { jwk } = (await this.#keys.get(id)).found
     if (jwk === null) throw new AgentRefusal('invalid-input', `The key ${id} has no public half.`, '')
     return jwk
   }
@@ -198,22 +135,21 @@ export class AgentCalls {
     if (this.#making.has(id)) throw new AgentRefusal('conflict', `The key ${id} is being made.`, 'Use that key.')
     this.#making.add(id)
     try {
-      if ((await this.#find(id)) !== null || (await this.#threads.run('taken', { id }))) {
+      if ((await this.#keys.find(id)) !== null || (await this.#threads.run('taken', { id }))) {
         throw new AgentRefusal('conflict', `The token already has a key ${id}.`, 'Use the existing key.')
       }
       await this.#threads.run('generate', spec)
-      return (await this.#get(id)).ref
+      return (await this.#keys.get(id)).ref
     } finally {
       this.#making.delete(id)
     }
   }
 
   async #destroy(id: string): Promise<boolean> {
-    const known = this.#keys.get(id)?.key
-    this.#keys.delete(id)
-    this.#publicHalves.delete(id)
-    if (known != null) this.#threads.forget(known.number)
-    return await this.#threads.run('destroy', { id })
+    this.#keys.destroyed(id)
+    const was = await this.#threads.run('destroy', { id })
+    this.#keys.destroyed(id)
+    return was
   }
 }
 

@@ -27,6 +27,10 @@ export interface GivenJob {
   readonly reject: (error: JobRefused) => void
 }
 
+const programs = {
+  keeper: new URL('./agent-keeper-thread.ts', import.meta.url),
+  worker: new URL('./agent-worker-thread.ts', import.meta.url)
+}
 let jobs = 0
 /** How long a thread that got no session is left alone. */
 const restMs = 1_000
@@ -48,9 +52,8 @@ export class ThreadHandle {
   msPerJob = 5
 
   /** @param hear is given everything but answers; @param answered after each message with answers */
-  constructor(kind: 'keeper' | 'worker', hear: (message: FromThread) => void, answered: () => void) {
-    const program = kind === 'keeper' ? './agent-keeper-thread.ts' : './agent-worker-thread.ts'
-    this.worker = new Worker(new URL(program, import.meta.url), { workerData: { wake: this.#wake } })
+  constructor(kind: keyof typeof programs, hear: (message: FromThread) => void, answered: () => void) {
+    this.worker = new Worker(programs[kind], { workerData: { wake: this.#wake } })
     this.worker.on('message', (message: FromThread) => {
       if (message.kind !== 'answers') return hear(message)
       this.#since = performance.now()
