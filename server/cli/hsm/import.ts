@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { importDpodClient } from '../../../lib/luna-client/import-dpod-client.ts'
+import { certificateRemark, type Remark } from '../../checks/hsm-client.ts'
 import { ending, printable, say } from '../console.ts'
-import { certificateRemark, type Remark } from './client-text.ts'
 import { slotListText } from './lunacm-text.ts'
 import { withOutput } from './which-partition.ts'
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { AppError, messageOf } from '../../../lib/errors/app-error.ts'
+import { clientTitle } from '../../checks/hsm-client.ts'
 import { ending, printable, say } from '../console.ts'
-import { clientTitle } from './client-text.ts'
 import { slotListText } from './lunacm-text.ts'
 import { type ClientFlags, clientsMeant, configOf, listPartitions, withClient, withOutput } from './which-partition.ts'
 

@@ -1,11 +1,11 @@
-/** What is to be said about a client: its place, its configuration, its certificates, vtl and hsmusers. Words only. */
+/** What is to be said about a client of an HSM, judged from what inspectClient saw: configuration, certificates, vtl, hsmusers. */
 
-import type { CertificateFact, CertificateProblem } from '../../../lib/luna-client/client-certificates.ts'
-import type { ClientConfiguration } from '../../../lib/luna-client/client-configuration.ts'
-import type { HsmClient } from '../../../lib/luna-client/client-discovery.ts'
-import type { HsmUserState } from '../../../lib/luna-client/hsm-users.ts'
-import type { ClientInspection } from '../../../lib/luna-client/inspect-client.ts'
-import type { VtlFacts } from '../../../lib/luna-client/vtl-verify.ts'
+import type { CertificateFact, CertificateProblem } from '../../lib/luna-client/client-certificates.ts'
+import type { ClientConfiguration } from '../../lib/luna-client/client-configuration.ts'
+import type { HsmClient } from '../../lib/luna-client/client-discovery.ts'
+import type { HsmUserState } from '../../lib/luna-client/hsm-users.ts'
+import type { ClientInspection } from '../../lib/luna-client/inspect-client.ts'
+import type { VtlFacts } from '../../lib/luna-client/vtl-verify.ts'
 
 export interface Remark {
   readonly verdict: 'pass' | 'info' | 'warn' | 'fail'
