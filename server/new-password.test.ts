@@ -115,6 +115,19 @@ test('an expired password is changed on step 3 by one login, and setup goes on w
   const elsewhere = await post(place, { ...keyStore, slot: 4, newPassword: to, newPasswordAgain: to })
   for (const { status, detail } of [different, short]) assert.deepEqual([status, typeof detail], [422, 'string'])
   assert.equal(elsewhere.status, 409)
+  const html = await door.ask(place, {
+    method: 'POST',
+    headers: {
+      accept: 'text/html',
+      'content-type': json['content-type'],
+      authorization: `Bearer ${door.secrets().bearer}`
+    },
+    body: JSON.stringify({ ...keyStore, _newPassword: to, _newPasswordAgain: 'another' })
+  })
+  assert.equal(html.status, 422)
+  assert.match(html.text, /<title>Error: .*There is a problem.*The passwords do not match\./s)
+  assert.match(html.text, /Change it now/)
+  assert.ok(![to, pin].some((secret) => html.text.includes(secret)))
   assert.deepEqual(await since(), { logins: 0, rejections: 0 })
 
   const changed = await post(place, { ...keyStore, newPassword: to, newPasswordAgain: to })

@@ -56,13 +56,18 @@ export function changePasswordRoutes(app: FastifyInstance, { install, render, pa
     }
     const typed = { ...postedStep(request.body).answers }
     for (const [name, view] of Object.entries(step.fields)) if (view.secret === true) delete typed[name]
-    const state: PageState = { typed, fields, findings }
+    const state: PageState = { typed, fields: ofStep(step, fields), findings }
     if (form === 'stream') {
       const line = `${JSON.stringify(await pageLine(request, step, state))}\n`
       return reply.type('application/x-ndjson; charset=utf-8').send(line)
     }
     return render(request, reply.code(error === null ? 200 : problemTable[error.code].status), step, state)
   })
+}
+
+/** What is wrong with the new password stands in the row of the check, where its fields are. */
+function ofStep(step: DefinedStep, fields: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => name in step.fields))
 }
 
 async function change(install: Install, raw: Readonly<Record<string, unknown>>): Promise<Changed> {
@@ -76,7 +81,8 @@ async function change(install: Install, raw: Readonly<Record<string, unknown>>):
     const read = await readChange(stateDir, raw)
     if (!read.ok) {
       const { fields } = read
-      return { findings: [], fields, error: new AppError('invalid-input', Object.values(fields).join(' '), { fields }) }
+      const say = Object.values(fields).join(' ')
+      return { findings: [row('fail', say)], fields, error: new AppError('invalid-input', say, { fields }) }
     }
     await changePassword({ stateDir, ...read.order }, () => {})
     const findings = [row('pass', 'The Crypto Officer password was changed. Enter the new one and press Next.')]
