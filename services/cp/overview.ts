@@ -22,6 +22,8 @@ export function registerOverview(
     const data = {
       administrator: { fullName, email, tenant },
       services,
+      // As the KMS says it (services/kms/readiness.ts): until the keys have moved to an HSM.
+      softwareKeys: services.some(({ details }) => details.some((detail) => detail.includes('not HSM-protected'))),
       counts,
       license,
       now: new Date().toISOString()

@@ -61,10 +61,12 @@ test('the overview says of each service in words how it is', async () => {
   const row = (title: string) =>
     new RegExp(`<th scope="row">${title}.*?</tr>`, 's').exec(text)?.[0] ?? assert.fail(`no row for ${title}`)
   assert.match(row('Key Management Service'), /Ready[\s\S]*keyStore: open &lt;i&gt;x&lt;\/i&gt;/)
+  assert.match(text, /Warning:<\/strong> The keys are in a software key store: not HSM-protected\./)
   assert.match(row('Device Authority Engine'), /Ready[\s\S]*memcached: answers/)
   assert.match(row('Message Queue Service'), /No answer[\s\S]*ECONNREFUSED/)
   assert.match(row('Database'), /Ready/)
   const data = (await script('/')).json()
+  assert.equal(data.softwareKeys, true)
   assert.deepEqual(data.license, {
     licensee: 'Example Ltd',
     deviceLimit: 50,

@@ -225,7 +225,8 @@ async function issuingKms(port: number, { certificate, key, ca }: Identity, issu
   const server = createServer(tls, async (asked, answer) => {
     answer.setHeader('content-type', 'application/json')
     if (asked.url === '/readyz') {
-      return answer.end(JSON.stringify({ ready: true, parts: { keyStore: { ok: true, detail: 'open <i>x</i>' } } }))
+      const detail = 'open <i>x</i> (software-only, not HSM-protected)'
+      return answer.end(JSON.stringify({ ready: true, parts: { keyStore: { ok: true, detail } } }))
     }
     const { csr, commonName, serial, days } = JSON.parse(Buffer.concat(await asked.toArray()).toString())
     const issued = await issueCertificate(
