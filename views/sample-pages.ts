@@ -166,6 +166,14 @@ const kms: KmsPanel = {
     { what: 'Appliance software', tested: '7.0.0-956', yours: 'not visible from here' },
     { what: 'HSM firmware', tested: '7.0.1 (DPoD: Cryptovisor7, 7.1.3)', yours: '7.1 (Cryptovisor7)' }
   ],
+  remarks: [
+    { verdict: 'pass', say: '/etc/Chrystoki.conf is read.' },
+    {
+      verdict: 'warn',
+      say: 'The user that runs KeyScaler is not in the group hsmusers.',
+      cure: 'Run `usermod --append --groups hsmusers keyscaler`, then start the wizard anew.'
+    }
+  ],
   clients: [
     {
       title: 'Luna client',

@@ -115,6 +115,7 @@ test('hostile text from a token, a peer or an answer stays text', () => {
     kms: {
       beforeYouBegin: [{ text: hostile, state: 'missing', command: hostile }],
       tested: [{ what: hostile, tested: hostile, yours: hostile }],
+      remarks: [{ verdict: 'fail', say: hostile, cure: hostile }],
       clients: ['/a', '/b'].map((at) => ({ title: hostile, module: at + hostile, confPath: hostile, inUse: false })),
       partitions: [3, 5].map((slot) => {
         return {

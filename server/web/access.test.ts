@@ -74,3 +74,17 @@ test('keyscaler code makes one that the running wizard takes', async () => {
 test('each session has a CSRF token of its own', () => {
   assert.notEqual(csrfTokenOf('one'), csrfTokenOf('other'))
 })
+
+test('a session for a password opens nothing else, and ends alone', async () => {
+  const access = await openAccess(freshState())
+  const password = await access.claim(await access.newCode(), 'password')
+  const browser = await access.claim(await access.newCode(), 'browser')
+  assert.ok(password !== null && browser !== null)
+  assert.deepEqual(
+    (['password', 'browser', 'script'] as const).map((kind) => access.holds(password, kind)),
+    [true, false, false]
+  )
+  assert.equal(access.holds(browser, 'password'), false)
+  await access.end(password)
+  assert.deepEqual([access.holds(password, 'password'), access.holds(browser, 'browser')], [false, true])
+})

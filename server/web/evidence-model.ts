@@ -37,8 +37,13 @@ function storage({ total, free }: NonNullable<KeyStoreEvidence['token']>['storag
 
 const hex = (number: number) => `0x${number.toString(16).toUpperCase()}`
 
+/** What is above stands for "no limit". */
+const mostBits = 65_536
+
 function sizesOf({ minKeySize, maxKeySize }: { readonly minKeySize: number; readonly maxKeySize: number }): string {
-  return maxKeySize === 0 ? '' : minKeySize === maxKeySize ? `${maxKeySize}` : `${minKeySize}–${maxKeySize}`
+  if (maxKeySize === 0) return ''
+  if (maxKeySize > mostBits) return `from ${minKeySize}`
+  return minKeySize === maxKeySize ? `${maxKeySize}` : `${minKeySize}–${maxKeySize}`
 }
 
 /** CKF_ bits of CK_MECHANISM_INFO (PKCS#11 v2.40 section 3.5). */

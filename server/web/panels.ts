@@ -61,10 +61,11 @@ async function kmsPanel(
     systemName(),
     lastEvidence(install.stateDir)
   ])
-  const { partitions, partitionsProblem, failedLogins } = seen
+  const { partitions, partitionsProblem, failedLogins, remarks } = seen
   return {
     beforeYouBegin: prerequisites(seen),
     tested: testedWith(seen, partition, system),
+    remarks,
     clients: clientChoices(seen),
     partitions,
     ...(partitionsProblem === undefined ? {} : { partitionsProblem }),

@@ -42,7 +42,6 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
   const { install, access, tls } = options
   const usual = sessionCookie(tls)
   const cookie = { ...usual, name: `${usual.name}-password` }
-  let busy: Promise<unknown> = Promise.resolve()
   app.addHook('onRequest', neverStore)
 
   const sessionOf = (request: FastifyRequest): Session | null => {
@@ -100,12 +99,8 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
       return form(reply.code(422), session, { error: say })
     }
     const { password, sendAgain, confirmLabel } = body.data
-    // One after the other: two passwords at once would each be right or wrong, and the last word would be chance.
-    const work = busy.then(() =>
-      accept(install, password, { again: sendAgain !== false && sendAgain !== '', label: confirmLabel })
-    )
-    busy = work.catch(() => {})
-    const outcome = await work
+    const again = sendAgain !== false && sendAgain !== ''
+    const outcome = await accept(install, password, { again, label: confirmLabel })
     const done = outcome.accepted && !(outcome.kms instanceof AppError)
     if (done) await access.end(session.token)
     if (json) return answerJson(request, reply, outcome)
@@ -122,7 +117,7 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
 
 const wrongCode = 'The code is not valid. It works once, within a day; "keyscaler code" on the host makes another.'
 
-function accept(
+async function accept(
   install: Install,
   pin: string,
   confirmed: { readonly again: boolean; readonly label: string }

@@ -4,6 +4,7 @@
  */
 import type { TestedRow } from '../../lib/luna-client/tested-matrix.ts'
 import type { Finding, Verdict } from '../checks/check.ts'
+import type { Remark } from '../checks/hsm-client.ts'
 import type { InstallResult } from '../steps/complete/result.ts'
 import type { FoundPartition } from '../steps/kms/partitions.ts'
 import type { Pasted } from '../steps/kms/pasted.ts'
@@ -102,6 +103,8 @@ export interface KmsPanel {
   readonly beforeYouBegin: readonly Prerequisite[]
   /** Table 1 of the guide, "tested / yours". */
   readonly tested: readonly TestedRow[]
+  /** About the HSM client whose partitions are listed. */
+  readonly remarks: readonly Remark[]
   readonly clients: readonly ClientChoice[]
   readonly partitions: readonly FoundPartition[]
   /** Why none are listed, in plain words ("The library … could not be loaded."). */

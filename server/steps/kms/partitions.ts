@@ -11,7 +11,9 @@ import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import { flagNames, type SlotFacts } from '../../../lib/keystore/token-facts.ts'
 import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
+import { inspectClient } from '../../../lib/luna-client/inspect-client.ts'
 import { readHsmProposal } from '../../../lib/luna-client/proposal.ts'
+import { type Remark, remarksOn } from '../../checks/hsm-client.ts'
 
 export interface FoundPartition {
   readonly slot: number
@@ -33,6 +35,8 @@ export interface PartitionsSeen {
   readonly module: string | null
   /** What the library says it is; null before it was loaded. */
   readonly library: { readonly description: string; readonly version: string } | null
+  /** About the client's configuration, certificates, `vtl verify` and hsmusers. */
+  readonly remarks: readonly Remark[]
   readonly partitions: readonly FoundPartition[]
   /** Why none are listed. */
   readonly partitionsProblem?: string
@@ -83,7 +87,7 @@ async function lookNow(
   const clients = await clientsHere(stateDir)
   const client = (typed.library === '' ? clients[0] : clients.find(({ module }) => module === typed.library)) ?? null
   const module = typed.library === '' ? (client?.module ?? null) : typed.library
-  const none = { clients, client, module, library: null, partitions: [] }
+  const none = { clients, client, module, library: null, remarks: [], partitions: [] }
   if (module === null) {
     const places = '/usr/safenet/lunaclient, /opt/dpod, Chrystoki.conf'
     return { ...none, partitionsProblem: `No HSM client was found on this machine (${places}).` }
@@ -91,16 +95,26 @@ async function lookNow(
   const confPath = typed.confPath === '' ? (client?.confPath ?? undefined) : typed.confPath
   const config: KeyStoreConfig = { profile: 'gemalto-safenet', module, confPath, slot: 0, partition: '' }
   try {
-    const facts = await probeToken(config)
+    const [facts, remarks] = await Promise.all([probeToken(config), remarksSoon(client)])
     const { library } = facts
     if (facts.file.problem !== null || facts.stopped !== null) {
       const problem = `The library ${module} could not list partitions; Test tells why.`
-      return { ...none, library, partitionsProblem: problem }
+      return { ...none, library, remarks, partitionsProblem: problem }
     }
-    return { ...none, library, partitions: facts.slots.map((token) => partitionOf(token, facts.haGroups)) }
+    return { ...none, library, remarks, partitions: facts.slots.map((token) => partitionOf(token, facts.haGroups)) }
   } catch (thrown) {
     return { ...none, partitionsProblem: messageOf(thrown) }
   }
+}
+
+/** `vtl verify` takes up to 30 s when an appliance is silent: partitions are not kept waiting for it. */
+async function remarksSoon(client: HsmClient | null): Promise<readonly Remark[]> {
+  if (client === null) return []
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<readonly Remark[]>((resolve) => {
+    timer = setTimeout(() => resolve([{ verdict: 'info', say: 'vtl verify is still answering; press Rescan.' }]), 3000)
+  })
+  return Promise.race([inspectClient(client).then(remarksOn), late]).finally(() => clearTimeout(timer))
 }
 
 /** The usual places, and what `keyscaler hsm import` unpacked into a folder that was chosen. */
@@ -138,6 +152,7 @@ async function withPatience(
     client: null,
     module: null,
     library: null,
+    remarks: [],
     partitions: [],
     partitionsProblem: 'The HSM client is still answering; press Rescan.'
   }
