@@ -4,12 +4,13 @@
  */
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { Confirmation } from '../../lib/keystore/pin-rules.ts'
+import { takeTurn } from '../../lib/keystore/turns.ts'
 import type { Finding } from '../checks/check.ts'
 import { diagnoseKeyStore } from '../checks/key-store/diagnose.ts'
 import { keyStoreFromRecord, readKeyStoreRecord } from '../checks/key-store/key-store-record.ts'
 import { waitingFor } from '../checks/key-store/seen-key-store.ts'
 import type { ServiceStatus } from '../deploy/target.ts'
-import { keepPassword } from './kept-password.ts'
+import { keepPassword, passwordTurn } from './kept-password.ts'
 
 export interface NewPassword {
   readonly stateDir: string
@@ -27,11 +28,15 @@ export type AcceptedPassword =
   | { readonly accepted: true; readonly findings: readonly Finding[]; readonly kms: ServiceStatus | AppError }
 
 /**
- * At most one login, and none for a password that was rejected before. Killed anywhere, it may be run again: before the
+ * One at a time. At most one login, and none for a password that was rejected before. Killed anywhere, it may be run again: before the
  * swap nothing has changed, after it the next wizard starts the KMS with the new password.
  * @throws AppError out-of-order when this install has no key store yet; what diagnoseKeyStore throws
  */
-export async function acceptPassword(given: NewPassword, report: (phase: string) => void): Promise<AcceptedPassword> {
+export function acceptPassword(given: NewPassword, report: (phase: string) => void): Promise<AcceptedPassword> {
+  return takeTurn(passwordTurn(given.stateDir), () => acceptInTurn(given, report))
+}
+
+async function acceptInTurn(given: NewPassword, report: (phase: string) => void): Promise<AcceptedPassword> {
   const { stateDir, pin, confirmed, startKms } = given
   const record = await readKeyStoreRecord(stateDir)
   if (record === null) {

@@ -10,7 +10,15 @@ import { loginOutcome } from '../../lib/keystore/login-gate.ts'
 import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
 import type { Confirmation } from '../../lib/keystore/pin-rules.ts'
 import { proveToken } from '../../lib/keystore/prove-token.ts'
-import { dropPending, keepPassword, keepPending, type PendingPassword, readPending } from './kept-password.ts'
+import { takeTurn } from '../../lib/keystore/turns.ts'
+import {
+  dropPending,
+  keepPassword,
+  keepPending,
+  type PendingPassword,
+  passwordTurn,
+  readPending
+} from './kept-password.ts'
 
 export interface PasswordChange {
   readonly stateDir: string
@@ -20,8 +28,12 @@ export interface PasswordChange {
   readonly confirmed?: Confirmation | undefined
 }
 
-/** One login with the old password, C_SetPIN, credential file. @throws what changePin throws */
-export async function changePassword(change: PasswordChange, report: (phase: string) => void): Promise<void> {
+/** One login with the old password, C_SetPIN, credential file; one at a time. @throws what changePin throws */
+export function changePassword(change: PasswordChange, report: (phase: string) => void): Promise<void> {
+  return takeTurn(passwordTurn(change.stateDir), () => changeInTurn(change, report))
+}
+
+async function changeInTurn(change: PasswordChange, report: (phase: string) => void): Promise<void> {
   const { stateDir, config, from, to, confirmed } = change
   const guard = openPinGuard(stateDir)
   if (config.profile !== 'gemalto-safenet') {

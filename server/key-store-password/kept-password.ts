@@ -26,6 +26,11 @@ const pendingSchema = z.strictObject({
 /** The partition, and the password that it may have by now. */
 export type PendingPassword = z.infer<typeof pendingSchema>
 
+/** Name of the turn (lib/keystore/turns.ts) of whatever changes the kept password: the last word must not be chance. */
+export function passwordTurn(stateDir: string): string {
+  return `password of ${stateDir}`
+}
+
 const pendingName = 'kms-password-pending'
 
 /** As install/secrets.ts names the secret of the step: `<step>-<field>`. */
