@@ -34,8 +34,8 @@ export interface OpenOptions {
   readonly callDeadlineMs?: number | undefined
 }
 
-/** An HSM that is frozen is answered with a clear error after this time (security.md F01). */
-const defaultCallDeadlineMs = 5_000
+/** An HSM that is frozen is given up after this time, so that callers and readiness say so within 5 s (security.md F01). */
+const defaultCallDeadlineMs = 4_000
 const most = { random: 4_096, plaintext: 65_536, data: 1_048_576 }
 
 /**
