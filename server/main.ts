@@ -15,7 +15,7 @@ import { processTarget } from './deploy/targets/process.ts'
 import { type Install, openInstall, unlockRequest } from './install/install.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
-import { settlePending } from './key-store-password/change-password.ts'
+import { settledWords, settlePending } from './key-store-password/change-password.ts'
 import { answerStartRequest, startRequest } from './key-store-password/start-request.ts'
 import { openAccess } from './web/access.ts'
 import { root } from './web/product.ts'
@@ -148,6 +148,9 @@ type FrameServerFactory = NonNullable<Parameters<typeof setupApp>[0]['serverFact
 function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) => void): Promise<void> {
   return (
     settlePending(install.stateDir)
+      .then((settled) => {
+        if (settled !== null) say(settledWords[settled])
+      })
       .catch((err) => log.error({ err }, messageOf(err)))
       .then(() => install.target.resume())
       // Asked for while no wizard was there to read it.

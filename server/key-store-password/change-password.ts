@@ -68,6 +68,16 @@ async function changeInTurn(change: PasswordChange, report: (phase: string) => v
 /** What became of a change that was cut off; `rejected`: a login was spent on finding out that it had not happened. */
 export type SettledChange = 'new' | 'old' | 'rejected' | 'unknown'
 
+/** For the console. */
+export const settledWords: Readonly<Record<SettledChange, string>> = {
+  new: 'A change of the HSM password was cut off: the partition has the new one, and it is kept.',
+  old: 'A change of the HSM password was cut off before it happened: the partition has the old one.',
+  rejected:
+    'A change of the HSM password was cut off before it happened: the partition has the old one. Finding out cost one login.',
+  unknown:
+    'A change of the HSM password was cut off, and the partition does not tell how it ended; it is asked again at the next start.'
+}
+
 /**
  * Settles a change that a kill has cut off: by what the guard knows, else by one login with the new password. It is the
  * rest of an action that a person began, and is asked once: a rejected one is dropped with its file.
