@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import {
   appendFileSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -112,6 +113,17 @@ describe('a client of Data Protection on Demand', () => {
       'setenv'
     ])
     assert.equal(readFileSync(join(into, 'libs/64/libCryptoki2_64.so')).length > 1000, true)
+  })
+
+  const notRoot = process.getuid?.() === 0 ? false : 'only root may give files away'
+  it('imported by root can be read by the wizard that runs as somebody else', { skip: notRoot }, async () => {
+    mkdirSync(stateDir, { mode: 0o700 })
+    chownSync(stateDir, 4242, 4243)
+    await importIt()
+    const conf = statSync(join(into, 'Chrystoki.conf'))
+    assert.deepEqual([conf.uid, conf.gid, (conf.mode & 0o777).toString(8)], [0, 4243, '640'])
+    const proposal = statSync(join(stateDir, 'hsm-client.json'))
+    assert.deepEqual([proposal.uid, (proposal.mode & 0o777).toString(8)], [4242, '600'])
   })
 
   it('is left as it is by the same import again', async () => {

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { AppError } from '../../../lib/errors/app-error.ts'
@@ -61,6 +62,7 @@ async function check(flags: CheckFlags, pasted: boolean): Promise<void> {
   const stateDir = resolve(flags.state)
   const config = await keyStoreMeant(meant)
   const wantsLogin = flags.login && !(pasted && flags.passwordFile === undefined)
+  if (wantsLogin) await refuseOtherUser(stateDir)
   const whose = config.profile === 'nss' ? 'Key store password' : `Crypto Officer password of ${config.partition}`
   const pin = wantsLogin ? await readPassword({ prompt: whose, file: flags.passwordFile }) : null
   const record = await readKeyStoreRecord(stateDir)
@@ -83,6 +85,15 @@ async function check(flags: CheckFlags, pasted: boolean): Promise<void> {
     say(`The report is in ${resolve(flags.report)}.`)
   }
   process.exit(failed ? 4 : 0)
+}
+
+/** A login is counted in the state folder: a record that root wrote there would be closed to the wizard that owns it. */
+async function refuseOtherUser(stateDir: string): Promise<void> {
+  const owner = await stat(stateDir).catch(() => null)
+  if (owner === null || owner.uid === process.getuid?.()) return
+  throw new AppError('invalid-input', `${stateDir} belongs to another user, who runs KeyScaler.`, {
+    cure: `Run this as that user: sudo -u '#${owner.uid}' keyscaler hsm check … (or give --no-login).`
+  })
 }
 
 /** Typed in full: taken as it is, so that the ladder says what does not agree. Else what the install has, or the list shows. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -160,6 +160,16 @@ describe('keyscaler hsm', { concurrency: 1, timeout: 240_000 }, () => {
     assert.deepEqual(await code, [0, null], shown)
     assert.match(shown, /pass +Login/)
     assert.ok(!shown.includes(pin))
+  })
+
+  const notRoot = process.getuid?.() === 0 ? false : 'only root may give a folder away'
+  it('check logs in only as the user who owns the state folder', { skip: notRoot }, async () => {
+    const other = join(home, 'state-of-another')
+    mkdirSync(other)
+    chownSync(other, 4242, 4242)
+    const client = ['--library', library, '--conf-path', join(home, 'dpod'), '--state', other]
+    const { code, stderr } = await run(['check', ...client], `${pin}\n`)
+    assert.deepEqual([code, stderr.includes("sudo -u '#4242'")], [3, true], stderr)
   })
 
   it('check with a wrong password ends with 4, and never sends it a second time', async () => {
