@@ -2,7 +2,6 @@
 import { AppError } from '../errors/app-error.ts'
 import type { AgentCall, AgentOperation, AgentOperations, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
 import { CallQueue } from './call-queue.ts'
-import { compiledCode } from './compiled-code.ts'
 import { Countdown } from './countdown.ts'
 import type { TokenIdentity } from './keystore.ts'
 import { type LoginGate, loginOutcome } from './login-gate.ts'
@@ -42,7 +41,7 @@ export class AgentClient {
 
   constructor(environment: Readonly<Record<string, string>>, options: AgentOptions) {
     this.#options = options
-    this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), { ...environment, ...compiledCode() })
+    this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), environment)
     this.#queue = new CallQueue({
       send: (calls) => this.#send({ kind: 'calls', calls }),
       silenceMs: options.callDeadlineMs + silenceMoreMs,

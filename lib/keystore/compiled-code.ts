@@ -1,12 +1,12 @@
 /**
- * Where Node keeps the compiled code of the agent's threads. Without it each of them strips the types of the same files again:
+ * Where Node keeps the compiled code of the children and their threads. Without it each of them strips the types of the same files again:
  * a third of a second of work for every opening, and 12 MB for every thread.
  */
 import { lstatSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Environment of the agent: a folder that only we can write to, since what is in it is run; empty when there is none. */
+/** Environment of a child: a folder that only we can write to, since what is in it is run; empty when there is none. */
 export function compiledCode(): Readonly<Record<string, string>> {
   const uid = process.getuid?.()
   if (uid === undefined) return {}

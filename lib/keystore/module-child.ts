@@ -9,6 +9,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { compiledCode } from './compiled-code.ts'
 
 export interface ModuleChild {
   readonly process: ChildProcess
@@ -36,9 +37,8 @@ export interface ServiceUser {
 }
 
 /** The groups of the user are set too: a Luna client is for members of hsmusers only. */
-function guards(user: ServiceUser | undefined): readonly (readonly string[])[] {
-  const become =
-    user === undefined || !maySwitchTo(user) ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups']
+function guards(user: ServiceUser | null): readonly (readonly string[])[] {
+  const become = user === null ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups']
   return [
     ['/usr/bin/prlimit', '--core=0'],
     ['/usr/bin/setpriv', '--pdeathsig', 'KILL', ...become]
@@ -53,7 +53,7 @@ function maySwitchTo({ uid }: ServiceUser): boolean {
 /**
  * The one way in which probe and agent come to life: what holds for one of them holds for the other.
  * @param entry file URL of the program, e.g. new URL('./probe-child.ts', import.meta.url)
- * @param environment the whole of it; from moduleStart, for both
+ * @param environment the whole of it but where Node keeps compiled code; from moduleStart, for both
  * @param user whom to become, where this process may; absent: the child is who we are
  */
 export function startModuleChild(
@@ -61,13 +61,15 @@ export function startModuleChild(
   environment: Readonly<Record<string, string>>,
   user?: ServiceUser | undefined
 ): ModuleChild {
-  const prefix = guards(user)
+  const other = user !== undefined && maySwitchTo(user) ? user : null
+  const prefix = guards(other)
     .filter(([tool]) => tool !== undefined && existsSync(tool))
     .flat()
   const [command = process.execPath, ...args] = [...prefix, process.execPath, fileURLToPath(entry)]
   const child = spawn(command, args, {
     detached: true,
-    env: { ...environment },
+    // Another user may not write where our compiled code is kept.
+    env: { ...environment, ...(other === null ? compiledCode() : {}) },
     cwd: '/',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced'

@@ -142,6 +142,7 @@ function who({ facts }: SeenKeyStore): string {
 }
 
 function environmentOf({ config }: SeenKeyStore): string {
-  if (config.profile === 'nss' || config.confPath === undefined) return 'with an empty environment'
-  return `with ChrystokiConfigurationPath=${config.confPath} and nothing else in the environment`
+  if (config.profile === 'nss') return 'with an environment of its own'
+  if (config.confPath === undefined) return 'with the usual folder of Chrystoki.conf'
+  return `with ChrystokiConfigurationPath=${config.confPath}`
 }
