@@ -4,6 +4,7 @@
  */
 import { AppError } from '../errors/app-error.ts'
 import type { ChangeStep, FromChangeChild, ToChangeChild } from './change-pin-messages.ts'
+import { changeRefused, isAboutNewPin, refuseBadChange } from './change-pin-problems.ts'
 import type { CallFailure } from './ckr-error.ts'
 import { Countdown } from './countdown.ts'
 import { inspectModuleFile } from './elf.ts'
@@ -15,7 +16,7 @@ import { moduleStart } from './module-start.ts'
 import { callRefused, loginRefused, moduleEnded } from './open-problems.ts'
 import type { PinGuard } from './pin-guard.ts'
 import type { Confirmation } from './pin-rules.ts'
-import { type KeyStoreProfile, pinProblem } from './profiles/profile.ts'
+import type { KeyStoreProfile } from './profiles/profile.ts'
 import { profileOf } from './profiles/registry.ts'
 import type { SlotFacts, TokenChoice } from './token-facts.ts'
 import { takeTurn } from './turns.ts'
@@ -55,17 +56,6 @@ export async function changePin(config: KeyStoreConfig, change: PinChange, optio
     throw new AppError('key-store-unavailable', `The library ${start.module} cannot be used (${file.problem}).`)
   }
   await takeTurn(start.module, () => new Change(config, change, options).run(start))
-}
-
-/** @throws AppError invalid-input, with the field's name of the new password where that is what is wrong */
-function refuseBadChange(profile: KeyStoreProfile, { from, to }: PinChange): void {
-  if (!profile.hardware) {
-    throw new AppError('invalid-input', 'Only the password of an HSM partition is changed here.')
-  }
-  const old = pinProblem(profile, from)
-  if (old !== null) throw new AppError('invalid-input', old, { fields: { password: old } })
-  const problem = from === to ? 'The new password is the one that is changed.' : pinProblem(profile, to)
-  if (problem !== null) throw new AppError('invalid-input', problem, { fields: { newPassword: problem } })
 }
 
 class Change {
@@ -196,17 +186,4 @@ class Change {
   #send(message: ToChangeChild): void {
     if (this.#child.process.connected) this.#child.process.send(message, () => undefined)
   }
-}
-
-/** CKR_PIN_INVALID, CKR_PIN_LEN_RANGE, CKR_PIN_TOO_WEAK: from C_SetPIN they are about the new one; the old one was just proved. */
-const badNewPin: ReadonlySet<number> = new Set([0xa1, 0xa2, 0x1b8])
-
-function isAboutNewPin(failure: CallFailure | null): boolean {
-  return failure?.code != null && badNewPin.has(failure.code)
-}
-
-function changeRefused(profile: KeyStoreProfile, failure: CallFailure): AppError {
-  if (!isAboutNewPin(failure)) return callRefused(profile, failure)
-  const say = `The partition does not take the new password: it is too short, too long, too simple or has a character that is not allowed (${failure.ckr} from ${failure.call}).`
-  return new AppError('invalid-input', say, { fields: { newPassword: say } })
 }
