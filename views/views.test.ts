@@ -181,6 +181,7 @@ test('a check that failed tells its id and return code, its commands as code, an
   assert.doesNotMatch(ladder, /Change it now/)
   const expired = page('kms-expired')
   assert.match(expired, /<button class="small" formaction="\/setup\/steps\/kms\/change-password">Change it now/)
+  assert.match(expired, /<code>CKR_PIN_EXPIRED<\/code> <code>0xA3<\/code>/)
   assert.match(expired, /name="_newPassword" type="password" value=""/)
 })
 
