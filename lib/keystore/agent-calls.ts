@@ -1,15 +1,21 @@
 /** The agent's calls as jobs for its threads: which key is meant, and what may be tried once more. */
 import { AgentKeys, type CalledKey } from './agent-keys.ts'
 import { AgentRefusal, problemOf } from './agent-problem.ts'
-import type { AgentAnswer, AgentCall, AgentOperations, AgentProblem } from './agent-protocol.ts'
+import type { AgentAnswer, AgentCall, AgentOperations, AgentProblem, SignCalls, SignedCalls } from './agent-protocol.ts'
 import { JobRefused, type ThreadHandle } from './agent-thread-handle.ts'
 import type { AgentThreads } from './agent-threads.ts'
 import type { KeyRef, KeySpec } from './keystore.ts'
+import { pack, unpack } from './packed.ts'
 import { signInput, verifiedSignature } from './signature.ts'
 import { unpooled } from './unpooled.ts'
 
 const generalError = 0x05
 const mostGeneralErrors = 3
+
+export interface SignReport {
+  readonly answered: (answer: AgentAnswer) => void
+  readonly signed: (signed: SignedCalls) => void
+}
 
 export class AgentCalls {
   readonly #threads: AgentThreads
@@ -31,19 +37,64 @@ export class AgentCalls {
       return { call: call.call, ok: true, value }
     } catch (thrown) {
       const problem = thrown instanceof JobRefused ? thrown.problem : problemOf(call.op, thrown)
-      return {
-        call: call.call,
-        ok: false,
-        problem: this.#isOneTooMany(problem) ? { ...problem, fatal: true } : problem
+      return { call: call.call, ok: false, problem: this.#judged(problem) }
+    }
+  }
+
+  /**
+   * Many signatures with one key, in jobs of several when they are quick. What goes wrong in such a job, or is left over, takes
+   * the way of a single call.
+   */
+  sign({ calls, id, algorithm, data }: SignCalls, report: SignReport): void {
+    const parts = unpack(data)
+    const key = this.#keys.known(id)
+    const size =
+      this.#threads.threadsVerify && key?.ref.algorithm === algorithm ? this.#threads.signsInJob(calls.length) : 1
+    const single = (from: number, to: number) => {
+      for (let index = from; index < to; index++) {
+        const [call, part] = [calls[index], parts[index]]
+        if (call === undefined || part === undefined) continue
+        void this.answer({ call, op: 'sign', ask: { id, algorithm, data: part } }).then(report.answered)
+      }
+    }
+    for (let from = 0; from < calls.length; from += size) {
+      const to = Math.min(from + size, calls.length)
+      if (key === null || to - from === 1) single(from, to)
+      else {
+        const job = { calls: calls.slice(from, to), data: pack(parts.slice(from, to)) }
+        void this.#signMany(key, job, report).then((done) => single(from + done, to))
       }
     }
   }
 
+  /** How many calls were answered: the rest is to be done yet. */
+  async #signMany(
+    key: CalledKey,
+    { calls, data }: Pick<SignCalls, 'calls' | 'data'>,
+    report: SignReport
+  ): Promise<number> {
+    const { signatures, refused } = await this.#threads.run('signMany', { key: key.number, data }, key.found)
+    const done = signatures.lengths.length
+    if (done > 0) {
+      this.#generalErrors = 0
+      report.signed({ calls: calls.slice(0, done), signatures })
+    }
+    const call = calls[done]
+    if (refused === null || call === undefined) return done
+    if (refused.again) {
+      this.#keys.forget(key)
+      return done
+    }
+    report.answered({ call, ok: false, problem: this.#judged(refused.problem) })
+    return done + 1
+  }
+
   /** One unspecified error says nothing about the next call, three in a row do; of C_Decrypt it is what SoftHSM says to a wrong tag. */
-  #isOneTooMany({ failure }: AgentProblem): boolean {
-    if (failure?.code !== generalError || failure.call === 'C_Decrypt') return false
+  #judged(problem: AgentProblem): AgentProblem {
+    const { failure } = problem
+    if (failure?.code !== generalError || failure.call === 'C_Decrypt') return problem
     this.#generalErrors += 1
-    return this.#generalErrors >= mostGeneralErrors
+    return this.#generalErrors >= mostGeneralErrors ? { ...problem, fatal: true } : problem
   }
 
   #run({ op, ask }: AgentCall): Promise<AgentOperations[AgentCall['op']]['answer']> {

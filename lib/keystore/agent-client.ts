@@ -7,6 +7,7 @@ import type { TokenIdentity } from './keystore.ts'
 import { type LoginGate, loginOutcome } from './login-gate.ts'
 import { type ModuleChild, startModuleChild } from './module-child.ts'
 import { callRefused, loginRefused, moduleEnded } from './open-problems.ts'
+import { pack, unpack } from './packed.ts'
 import type { KeyStoreProfile } from './profiles/profile.ts'
 
 export interface AgentOptions {
@@ -43,7 +44,7 @@ export class AgentClient {
     this.#options = options
     this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), environment)
     this.#queue = new CallQueue({
-      send: (calls) => this.#send({ kind: 'calls', calls }),
+      send: (calls) => this.#send({ kind: 'calls', ...bySignature(calls) }),
       silenceMs: options.callDeadlineMs + silenceMoreMs,
       onSilence: (ms) => this.#over(new AppError('deadline-exceeded', `The key store said nothing for ${ms} ms.`))
     })
@@ -129,6 +130,7 @@ export class AgentClient {
       }
       case 'answers': {
         this.#queue.answered(message.answers)
+        for (const { calls, signatures } of message.signed) this.#queue.signed(calls, unpack(signatures))
         const fatal = message.answers.find((answer) => !answer.ok && answer.problem.fatal)
         if (fatal !== undefined && !fatal.ok) this.#over(new AppError(fatal.problem.code, fatal.problem.detail))
         return
@@ -170,4 +172,26 @@ function asAppError(error: unknown): AppError {
   return error instanceof AppError
     ? error
     : new AppError('internal', 'The key store could not be opened.', { cause: error })
+}
+
+/** Signatures with the same key travel as one. */
+function bySignature(calls: readonly AgentCall[]): Pick<Extract<ToAgent, { kind: 'calls' }>, 'calls' | 'signs'> {
+  const others: AgentCall[] = []
+  const keys = new Map<string, { first: Extract<AgentCall, { op: 'sign' }>; calls: number[]; data: Uint8Array[] }>()
+  for (const call of calls) {
+    if (call.op !== 'sign') {
+      others.push(call)
+      continue
+    }
+    const name = `${call.ask.id} ${call.ask.algorithm}`
+    const key = keys.get(name) ?? { first: call, calls: [], data: [] }
+    keys.set(name, key)
+    key.calls.push(call.call)
+    key.data.push(call.ask.data)
+  }
+  const signs = [...keys.values()].map(({ first, calls, data }) => {
+    const { id, algorithm } = first.ask
+    return { calls, id, algorithm, data: pack(data) }
+  })
+  return { calls: others, signs }
 }

@@ -65,6 +65,7 @@ async function obey(message: ToThread): Promise<void> {
 
 async function answer(job: Job): Promise<JobAnswer> {
   try {
+    if (job.op === 'signMany') throw new Error('many signatures are for workers')
     return { job: job.job, ok: true, value: isKeepers(job) ? await work?.keeper.run(job) : work?.session.run(job) }
   } catch (thrown) {
     // The anchor cannot be replaced, since it holds the login: no second try here, and after a half done operation no further job.

@@ -2,6 +2,7 @@
 import type { CallFailure } from './ckr-error.ts'
 import type { IvMode } from './gcm.ts'
 import type { KeyAlgorithm, KeyRef, KeySpec, TokenIdentity } from './keystore.ts'
+import type { Packed } from './packed.ts'
 import type { MechanismChoices, ModuleStart } from './profiles/profile.ts'
 import type { PublicJwk } from './public-key.ts'
 import type { TokenChoice } from './token-facts.ts'
@@ -39,6 +40,21 @@ export type AgentCall = {
   [Op in AgentOperation]: { readonly call: number; readonly op: Op; readonly ask: AgentOperations[Op]['ask'] }
 }[AgentOperation]
 
+/** Calls of `sign` with the same key: the one operation that is asked for by the thousand. */
+export interface SignCalls {
+  readonly calls: readonly number[]
+  readonly id: string
+  readonly algorithm: KeyAlgorithm
+  /** What is to be signed, in the order of `calls`. */
+  readonly data: Packed
+}
+
+/** Calls of `sign` that went well. */
+export interface SignedCalls {
+  readonly calls: readonly number[]
+  readonly signatures: Packed
+}
+
 export interface AgentProblem {
   readonly code: 'invalid-input' | 'conflict' | 'not-found' | 'pin-rejected' | 'key-store-unavailable' | 'internal'
   readonly detail: string
@@ -68,7 +84,7 @@ export interface AgentStart {
 export type ToAgent =
   | { readonly kind: 'open'; readonly request: AgentStart }
   | { readonly kind: 'login'; readonly pin: string }
-  | { readonly kind: 'calls'; readonly calls: readonly AgentCall[] }
+  | { readonly kind: 'calls'; readonly calls: readonly AgentCall[]; readonly signs: readonly SignCalls[] }
   | { readonly kind: 'close' }
 
 export type FromAgent =
@@ -79,7 +95,7 @@ export type FromAgent =
   /** How many sessions do the work now. */
   | { readonly kind: 'sessions'; readonly count: number }
   | { readonly kind: 'not-opened'; readonly step: string; readonly failure: CallFailure }
-  | { readonly kind: 'answers'; readonly answers: readonly AgentAnswer[] }
+  | { readonly kind: 'answers'; readonly answers: readonly AgentAnswer[]; readonly signed: readonly SignedCalls[] }
   /** Calls are under way: sent when there is nothing else to say, since a process may stop as a whole. */
   | { readonly kind: 'alive' }
   /** One call of the library did not come back in its time. */

@@ -2,6 +2,7 @@
 import type { AgentOperations, AgentProblem, AgentStart } from './agent-protocol.ts'
 import type { CallFailure } from './ckr-error.ts'
 import type { KeyRef, TokenIdentity } from './keystore.ts'
+import type { Packed } from './packed.ts'
 import type { MechanismChoices } from './profiles/profile.ts'
 import type { PublicJwk } from './public-key.ts'
 import type { TokenChoice } from './token-facts.ts'
@@ -38,6 +39,14 @@ export interface SessionJobs {
   checkValue: { ask: { readonly key: number }; answer: string }
   /** Signs and verifies, for a token that is as fast as we are. */
   sign: { ask: { readonly key: number; readonly data: Uint8Array }; answer: Uint8Array }
+  /** The same for many messages, up to the first that is refused; what took too long is left for later, so it may be fewer. */
+  signMany: {
+    ask: { readonly key: number; readonly data: Packed }
+    answer: {
+      readonly signatures: Packed
+      readonly refused: { readonly problem: AgentProblem; readonly again: boolean } | null
+    }
+  }
   /** The token's part of signing alone: whoever asks for this one verifies. */
   signRaw: { ask: { readonly key: number; readonly input: Uint8Array }; answer: Uint8Array }
   random: AgentOperations['random']

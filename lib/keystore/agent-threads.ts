@@ -74,6 +74,13 @@ export class AgentThreads {
     })
   }
 
+  /** How many signatures of `count` should be one job, so that it is a message of its own and every worker has one. */
+  signsInJob(count: number): number {
+    if (this.#workers[0] === this.#keeper) return 1
+    const slowest = Math.max(...this.#workers.map(({ msPerJob }) => msPerJob))
+    return Math.min(inMessage(slowest), Math.ceil(count / Math.max(1, this.#workers.length)))
+  }
+
   forget(key: number): void {
     for (const thread of [this.#keeper, ...this.#workers]) thread.forget(key)
   }
@@ -170,7 +177,9 @@ export class AgentThreads {
       const thread = this.#leastBusy(2)
       if (thread === null) return
       const share = Math.ceil(this.#waiting.length / this.#workers.length)
-      const most = Math.max(1, Math.min(mostInBatch, Math.floor(batchMs / thread.msPerJob), share))
+      // Many signatures are one job and a message already (signsInJob).
+      const bulk = this.#waiting.findIndex(({ op }) => op === 'signMany')
+      const most = Math.min(inMessage(thread.msPerJob), share, bulk < 0 ? mostInBatch : Math.max(1, bulk))
       thread.give(this.#waiting.splice(0, most))
     }
   }
@@ -190,6 +199,10 @@ export class AgentThreads {
   #busy(): boolean {
     return this.#waiting.length > 0 || [this.#keeper, ...this.#workers].some(({ batches }) => batches > 0)
   }
+}
+
+function inMessage(msPerJob: number): number {
+  return Math.max(1, Math.min(mostInBatch, Math.floor(batchMs / msPerJob)))
 }
 
 function isKeepers(op: JobName): boolean {

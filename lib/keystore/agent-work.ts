@@ -22,9 +22,12 @@ interface KnownKey extends NumberedKey {
   readonly publicKey: KeyObject | null
 }
 
+/** signMany is a loop of sign, in agent-worker-thread.ts. */
+type SingleJobs = Omit<SessionJobs, 'signMany'>
+
 export type SessionJob = {
-  [Op in keyof SessionJobs]: { readonly op: Op; readonly ask: SessionJobs[Op]['ask'] }
-}[keyof SessionJobs]
+  [Op in keyof SingleJobs]: { readonly op: Op; readonly ask: SingleJobs[Op]['ask'] }
+}[keyof SingleJobs]
 
 export class SessionWork {
   readonly #library: pkcs11js.PKCS11
@@ -54,7 +57,7 @@ export class SessionWork {
     this.#keys.delete(key)
   }
 
-  run({ op, ask }: SessionJob): SessionJobs[SessionJob['op']]['answer'] {
+  run({ op, ask }: SessionJob): SingleJobs[SessionJob['op']]['answer'] {
     switch (op) {
       case 'generate':
         return this.#generate(ask)

@@ -6,9 +6,10 @@
 import { flushCompileCache } from 'node:module'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { refusedJob } from './agent-job-answer.ts'
-import type { FromThread, Job, JobAnswer, ToThread } from './agent-thread-protocol.ts'
+import type { FromThread, Job, JobAnswer, SessionJobs, ToThread } from './agent-thread-protocol.ts'
 import { type SessionJob, SessionWork } from './agent-work.ts'
 import { CallRefused, loadModule, openUserSession } from './module.ts'
+import { pack, unpack } from './packed.ts'
 
 /** Answers are sent at the latest after this time, so that the main thread sees that calls go on. */
 const flushMs = 20
@@ -49,17 +50,41 @@ function serve(port: MessagePort, session: SessionWork, tell: (message: FromThre
 
 function runAll(jobs: readonly Job[], session: SessionWork, tell: (message: FromThread) => void): void {
   let answers: JobAnswer[] = []
+  let done = 0
   const began = performance.now()
   let flushed = began
   for (let index = 0; index < jobs.length; index++) {
-    answers.push(answer(jobs[index] as Job & SessionJob, session))
+    const job = jobs[index] as Extract<Job, { op: keyof SessionJobs }>
+    if (job.op === 'signMany') {
+      const value = signMany(job, session)
+      done += value.signatures.lengths.length + (value.refused === null ? 0 : 1)
+      answers.push({ job: job.job, ok: true, value })
+    } else {
+      done += 1
+      answers.push(answer(job, session))
+    }
     const now = performance.now()
     const last = index === jobs.length - 1
     if (!last && now - flushed < flushMs) continue
-    tell({ kind: 'answers', answers, ms: (now - began) / (index + 1), last })
+    tell({ kind: 'answers', answers, ms: (now - began) / done, last })
     answers = []
     flushed = now
   }
+}
+
+function signMany(
+  { job, ask }: Extract<Job, { op: 'signMany' }>,
+  session: SessionWork
+): SessionJobs['signMany']['answer'] {
+  const signatures: Uint8Array[] = []
+  const until = performance.now() + flushMs
+  for (const data of unpack(ask.data)) {
+    const one = answer({ job, op: 'sign', ask: { key: ask.key, data } }, session)
+    if (!one.ok) return { signatures: pack(signatures), refused: { problem: one.problem, again: one.again } }
+    signatures.push(one.value as Uint8Array)
+    if (performance.now() > until) break
+  }
+  return { signatures: pack(signatures), refused: null }
 }
 
 function answer(job: Job & SessionJob, session: SessionWork): JobAnswer {

@@ -3,8 +3,8 @@
  * Its main thread never calls the library, so it can tell that a call hangs. Nothing else may import this program.
  */
 import { flushCompileCache } from 'node:module'
-import { AgentCalls } from './agent-calls.ts'
-import type { AgentAnswer, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
+import { AgentCalls, type SignReport } from './agent-calls.ts'
+import type { AgentAnswer, AgentStart, FromAgent, SignedCalls, ToAgent } from './agent-protocol.ts'
 import type { FromThread } from './agent-thread-protocol.ts'
 import { AgentThreads } from './agent-threads.ts'
 
@@ -17,6 +17,7 @@ let threads: AgentThreads | undefined
 let calls: AgentCalls | undefined
 let underWay = 0
 let answers: AgentAnswer[] = []
+let signed: SignedCalls[] = []
 let spokeAt = 0
 
 function tell(message: FromAgent): void {
@@ -50,18 +51,36 @@ function hear(message: FromThread): void {
   }
 }
 
-async function run(call: Extract<ToAgent, { kind: 'calls' }>['calls'][number], by: AgentCalls): Promise<void> {
-  underWay += 1
-  const answer = await by.answer(call)
-  underWay -= 1
-  answers.push(answer)
-  // What is answered in the same turn travels together.
-  if (answers.length === 1) setImmediate(flush)
+function run({ calls: others, signs }: Extract<ToAgent, { kind: 'calls' }>, by: AgentCalls): void {
+  underWay += others.length
+  for (const call of others) void by.answer(call).then(report.answered)
+  for (const batch of signs) {
+    underWay += batch.calls.length
+    by.sign(batch, report)
+  }
 }
 
-function flush(): void {
-  tell({ kind: 'answers', answers })
-  answers = []
+const report: SignReport = {
+  answered: (answer) => {
+    underWay -= 1
+    answers.push(answer)
+    flushSoon()
+  },
+  signed: (some) => {
+    underWay -= some.calls.length
+    signed.push(some)
+    flushSoon()
+  }
+}
+
+/** What is answered in the same turn travels together. */
+function flushSoon(): void {
+  if (answers.length + signed.length > 1) return
+  setImmediate(() => {
+    tell({ kind: 'answers', answers, signed })
+    answers = []
+    signed = []
+  })
 }
 
 /** A call that hangs never comes back, and only SIGKILL ends it: the client does that. */
@@ -82,7 +101,7 @@ process.on('message', (message: ToAgent) => {
       break
     case 'calls': {
       const by = calls
-      if (by !== undefined) for (const call of message.calls) void run(call, by)
+      if (by !== undefined) run(message, by)
       break
     }
     case 'close':

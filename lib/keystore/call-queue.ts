@@ -59,8 +59,7 @@ export class CallQueue {
 
   answered(answers: readonly AgentAnswer[]): void {
     for (const answer of answers) {
-      const waiting = this.#underWay.get(answer.call)
-      this.#underWay.delete(answer.call)
+      const waiting = this.#taken(answer.call)
       if (answer.ok) waiting?.resolve(answer.value)
       else {
         const { code, detail, cure, failure } = answer.problem
@@ -69,6 +68,17 @@ export class CallQueue {
       }
     }
     this.#sendSoon()
+  }
+
+  signed(calls: readonly number[], signatures: readonly Uint8Array[]): void {
+    for (const [index, call] of calls.entries()) this.#taken(call)?.resolve(signatures[index])
+    this.#sendSoon()
+  }
+
+  #taken(call: number): Waiting | undefined {
+    const waiting = this.#underWay.get(call)
+    this.#underWay.delete(call)
+    return waiting
   }
 
   /** Rejects everything: what was sent with `sent`, what was not with `unsent`; later calls too. */

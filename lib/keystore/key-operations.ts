@@ -44,12 +44,15 @@ export function generateSigningPair(
   throw refused
 }
 
+/** For the longest signature that we know of, and copied from at once: making it anew each time costs as much as the call. */
+const signatureRoom = Buffer.alloc(512)
+
 /** @param input what the mechanism takes: a digest for EC, a DigestInfo for RSA; answers r||s or the RSA signature */
 export function signRaw(open: OpenSession, algorithm: string, key: pkcs11js.Handle, input: Buffer): Buffer {
   const { library, session } = open
   const mechanism = { mechanism: algorithm.startsWith('RSA') ? pkcs11js.CKM_RSA_PKCS : pkcs11js.CKM_ECDSA }
   attempt('C_SignInit', () => library.C_SignInit(session, mechanism, key))
-  return Buffer.from(attempt('C_Sign', () => library.C_Sign(session, input, Buffer.alloc(512))))
+  return Buffer.from(attempt('C_Sign', () => library.C_Sign(session, input, signatureRoom)))
 }
 
 /** Of an AES key, 6 hexadecimal digits. NSS keeps no CKA_CHECK_VALUE, so its definition is carried out (PKCS#11 v2.40, 4.10.2). */
