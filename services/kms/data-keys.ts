@@ -50,6 +50,6 @@ export function openDataKeys(link: KeyStoreLink, keys: WrappingKeys, { timed }: 
 }
 
 /** What every layer is bound to. */
-export function rowOf({ context, tenant }: DataKeyUse): WrappedDataKey['aad'] {
+function rowOf({ context, tenant }: DataKeyUse): WrappedDataKey['aad'] {
   return { table: 'data_keys', row: context, tenant: tenant ?? null }
 }

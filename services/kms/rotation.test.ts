@@ -102,6 +102,11 @@ describe('layers', { concurrency: 1 }, () => {
     // Who moves the row and says so beside it is refused by the token.
     const moved = { ...acme, aad: { ...acme.aad, tenant: 'Beta' } }
     await assert.rejects(dae.unwrapDataKey(moved, 'participants/Acme', 'Beta'), refused)
+    assert.ok('v' in answers)
+    const given = { ...answers, aad: { ...answers.aad, tenant: 'Acme' } }
+    await assert.rejects(dae.unwrapDataKey(given, 'answers', 'Acme'), refused)
+    const renamed = { ...answers, aad: { ...answers.aad, row: 'events' } }
+    await assert.rejects(dae.unwrapDataKey(renamed, 'events'), refused)
     const bare = { ...acme, layers: acme.layers.slice(1) }
     await assert.rejects(dae.unwrapDataKey(bare, 'participants/Acme', 'Acme'), refused)
   })
