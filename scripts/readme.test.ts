@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { lunaScenarios } from '../sandbox/luna/scenarios.ts'
 import { freePort } from '../sandbox/ports.ts'
 import { stepIds } from '../server/steps/step.ts'
 import { catalog } from '../services/catalog.ts'
@@ -125,6 +126,17 @@ describe('the script in README.md', () => {
     assert.doesNotMatch(exposed, /Bearer/)
     assert.equal(existsSync(join(box, 'curl.conf')), false)
   })
+})
+
+test('the bad days in README.md are the scenarios that there are', () => {
+  const [, rows = ''] = /\| `--luna-shim` \|[^\n]*\n([\s\S]*?)\n\n/.exec(textOf('README.md')) ?? []
+  const named = rows.split('\n').flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`([^`]+)`/g)])
+  assert.deepEqual(
+    named.map(([, name]) => name).sort(),
+    Object.keys(lunaScenarios)
+      .filter((name) => name !== 'well')
+      .sort()
+  )
 })
 
 describe('every command that README.md and docs/ name', () => {
