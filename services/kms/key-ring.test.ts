@@ -77,6 +77,44 @@ for (const [when, tokenHasIt] of [
   })
 }
 
+for (const [when, tokenHasIt] of [
+  ['before the token makes it', false],
+  ['after the token has made it', true]
+] as const) {
+  test(`a KMS that is killed ${when} leaves the old version active, and the next try makes the same new one`, async () => {
+    const tenant = `Rotated-${tokenHasIt}`
+    const ring = openKeyRing(pool, link)
+    const first = await ring.ensure('tenant', tenant, 'AES-256')
+    const killed: KeyStoreLink = {
+      ...link,
+      use: (work, withinMs) =>
+        link.use(async (store) => {
+          if (tokenHasIt) await work(store)
+          throw new Error('killed')
+        }, withinMs)
+    }
+    await assert.rejects(
+      openKeyRing(pool, killed).next(first, async () => {}),
+      /killed/
+    )
+    assert.equal((await ring.active('tenant', tenant)).id, first.id)
+    const intent = (await ring.list()).find((key) => key.tenant === tenant && key.state === 'intent')
+    const made = await ring.next(first, async (next) => next)
+    assert.deepEqual([made?.id, made?.version, made?.state], [intent?.id, 2, 'active'])
+    assert.match(String(made?.checkValue), /^[0-9a-f]{6}$/)
+    const versions = (await ring.list()).filter((key) => key.tenant === tenant)
+    assert.deepEqual(
+      versions.map(({ id, state }) => [id, state]),
+      [
+        [made?.id, 'active'],
+        [first.id, 'retired']
+      ]
+    )
+    // Who comes late with the old version makes nothing.
+    assert.equal(await ring.next(first, async (next) => next), null)
+  })
+}
+
 for (const half of ['public', 'private'] as const) {
   test(`a kill inside C_GenerateKeyPair that left the ${half} half only is got past, with the same id`, async () => {
     const tenant = `Half-${half}`

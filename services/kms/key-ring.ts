@@ -88,9 +88,9 @@ export function openKeyRing(database: Pool, link: KeyStoreLink): KeyRing {
       const { purpose, algorithm } = current
       const [tenant, version] = [current.tenant ?? '', current.version + 1]
       await intendKey(database, { purpose, tenant, algorithm, version }, versionLabel(current.label, version))
-      return locked({ purpose, tenant }, async (active, connection, all) => {
+      return locked({ purpose, tenant }, async (_active, connection, all) => {
         const key = all.find((one) => one.version === version && one.state === 'intent')
-        if (key === undefined || active.id !== current.id) return null
+        if (key === undefined) return null
         const made = await make(key)
         await connection.execute(`UPDATE kms_keys SET state = 'retired', retired_at = ? WHERE id = ?`, [
           utcNow(),
