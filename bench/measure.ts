@@ -41,7 +41,7 @@ export async function measure(name: string, benchmark: Benchmark, rounds: number
       const now = Date.now()
       const until = now + (began + mostMs - now) / (cases.length - index)
       const turns = rounds * (Object.keys(one.runs).length + 0.5)
-      const runMs = Math.min(longestRunMs, Math.max(shortestRunMs, (until - now) / turns - aroundRunMs))
+      const runMs = Math.round(Math.min(longestRunMs, Math.max(shortestRunMs, (until - now) / turns - aroundRunMs)))
       const { counted, disturbed } = await runRounds(one, { rounds, runMs, until })
       reports.push({
         name: one.name,
