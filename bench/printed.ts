@@ -21,7 +21,8 @@ export function printed({ benchmark, title, seconds, cases }: Report): string {
 
 function ratioLine({ name, median, min, max, floor, aim, verdict }: Judged): string {
   const held = [floor === null ? '' : `floor ${floor}`, aim === null ? '' : `aim ${aim}`].filter((part) => part !== '')
-  return `    ${name.padEnd(26)} ${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)})   ${held.join(', ')}: ${verdict}`
+  const judged = held.length === 0 ? '' : `   ${held.join(', ')}: ${verdict}`
+  return `    ${name.padEnd(26)} ${median.toFixed(2)} (${min.toFixed(2)}-${max.toFixed(2)})${judged}`
 }
 
 function timeLine({ name, median, max, most, verdict }: JudgedTime): string {
