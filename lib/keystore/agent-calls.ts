@@ -48,8 +48,6 @@ export class AgentCalls {
   sign({ calls, id, algorithm, data }: SignCalls, report: SignReport): void {
     const parts = unpack(data)
     const key = this.#keys.known(id)
-    const size =
-      this.#threads.threadsVerify && key?.ref.algorithm === algorithm ? this.#threads.signsInJob(calls.length) : 1
     const single = (from: number, to: number) => {
       for (let index = from; index < to; index++) {
         const [call, part] = [calls[index], parts[index]]
@@ -57,13 +55,16 @@ export class AgentCalls {
         void this.answer({ call, op: 'sign', ask: { id, algorithm, data: part } }).then(report.answered)
       }
     }
+    const size =
+      this.#threads.threadsVerify && key?.ref.algorithm === algorithm ? this.#threads.signsInJob(calls.length) : 1
+    if (key === null || size === 1) {
+      single(0, calls.length)
+      return
+    }
     for (let from = 0; from < calls.length; from += size) {
       const to = Math.min(from + size, calls.length)
-      if (key === null || to - from === 1) single(from, to)
-      else {
-        const job = { calls: calls.slice(from, to), data: pack(parts.slice(from, to)) }
-        void this.#signMany(key, job, report).then((done) => single(from + done, to))
-      }
+      const job = { calls: calls.slice(from, to), data: pack(parts.slice(from, to)) }
+      void this.#signMany(key, job, report).then((done) => single(from + done, to))
     }
   }
 

@@ -1,7 +1,17 @@
 /** One thread of the agent, seen from the main thread: what it was given, and since when it owes an answer. */
 import { Worker } from 'node:worker_threads'
 import type { AgentProblem } from './agent-protocol.ts'
-import type { FromThread, Job, JobAnswer, JobName, Jobs, NumberedKey, ToThread } from './agent-thread-protocol.ts'
+import type {
+  FromThread,
+  Job,
+  JobAnswer,
+  JobName,
+  Jobs,
+  NumberedKey,
+  ShortAnswer,
+  ShortJob,
+  ToThread
+} from './agent-thread-protocol.ts'
 
 /** A job that a thread could not do. */
 export class JobRefused extends Error {
@@ -54,12 +64,16 @@ export class ThreadHandle {
   /** @param hear is given everything but answers; @param answered after each message with answers */
   constructor(kind: keyof typeof programs, hear: (message: FromThread) => void, answered: () => void) {
     this.worker = new Worker(programs[kind], { workerData: { wake: this.#wake } })
-    this.worker.on('message', (message: FromThread) => {
-      if (message.kind !== 'answers') return hear(message)
-      this.#since = performance.now()
-      this.msPerJob = (this.msPerJob + message.ms) / 2
-      if (message.last) this.batches -= 1
-      for (const answer of message.answers) this.#settle(answer)
+    this.worker.on('message', (message: FromThread | ShortAnswer) => {
+      if (isShort(message)) {
+        const [job, value, ms] = message
+        this.#heard(ms, true)
+        this.#settle({ job, ok: true, value })
+      } else {
+        if (message.kind !== 'answers') return hear(message)
+        this.#heard(message.ms, message.last)
+        for (const answer of message.answers) this.#settle(answer)
+      }
       answered()
     })
     // A defect of ours, not of the library: the whole agent ends, and is started again.
@@ -68,7 +82,7 @@ export class ThreadHandle {
     })
   }
 
-  tell(message: ToThread): void {
+  tell(message: ToThread | ShortJob): void {
     this.worker.postMessage(message)
     // A worker sleeps on this word.
     Atomics.add(this.#wake, 0, 1)
@@ -78,6 +92,14 @@ export class ThreadHandle {
   give(given: readonly GivenJob[]): void {
     if (this.#given.size === 0) this.#since = performance.now()
     this.batches += 1
+    const [first] = given
+    if (given.length === 1 && first?.op === 'signRaw' && first.key !== null && this.#known.has(first.key.number)) {
+      jobs += 1
+      this.#given.set(jobs, first)
+      const { key, input } = first.ask as Jobs['signRaw']['ask']
+      this.tell([jobs, key, input])
+      return
+    }
     const keys: NumberedKey[] = []
     const list = given.map((one): Job => {
       jobs += 1
@@ -106,6 +128,12 @@ export class ThreadHandle {
     return this.#restsUntil > 0 && performance.now() < this.#restsUntil
   }
 
+  #heard(ms: number, last: boolean): void {
+    this.#since = performance.now()
+    this.msPerJob = (this.msPerJob + ms) / 2
+    if (last) this.batches -= 1
+  }
+
   #settle(answer: JobAnswer): void {
     const given = this.#given.get(answer.job)
     this.#given.delete(answer.job)
@@ -120,4 +148,8 @@ export class ThreadHandle {
     const on = withoutSession ? null : this
     given?.reject(new JobRefused(answer.problem, answer.again ? { on } : null))
   }
+}
+
+function isShort(message: FromThread | ShortAnswer): message is ShortAnswer {
+  return Array.isArray(message)
 }

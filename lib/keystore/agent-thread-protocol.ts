@@ -73,6 +73,13 @@ export type JobAnswer =
   /** `again`: the session is a new one now; with the key looked up again the same job may succeed. */
   | { readonly job: number; readonly ok: false; readonly problem: AgentProblem; readonly again: boolean }
 
+/**
+ * One signRaw with a key that the worker knows, and its answer when it went well. Short, because with a slow token each travels
+ * alone, and naming the properties of an object costs more than the rest of the message.
+ */
+export type ShortJob = readonly [job: number, key: number, input: Uint8Array]
+export type ShortAnswer = readonly [job: number, signature: Uint8Array, ms: number]
+
 export type ToThread =
   /** Makes this thread the keeper: it loads the library, logs in and holds the anchor session. */
   | { readonly kind: 'keep'; readonly request: AgentStart }

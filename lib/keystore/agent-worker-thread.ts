@@ -6,7 +6,15 @@
 import { flushCompileCache } from 'node:module'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { refusedJob } from './agent-job-answer.ts'
-import type { FromThread, Job, JobAnswer, SessionJobs, ToThread } from './agent-thread-protocol.ts'
+import type {
+  FromThread,
+  Job,
+  JobAnswer,
+  SessionJobs,
+  ShortAnswer,
+  ShortJob,
+  ToThread
+} from './agent-thread-protocol.ts'
 import { type SessionJob, SessionWork } from './agent-work.ts'
 import { CallRefused, loadModule, openUserSession } from './module.ts'
 import { pack, unpack } from './packed.ts'
@@ -38,7 +46,11 @@ function serve(port: MessagePort, session: SessionWork, tell: (message: FromThre
   const wake: Int32Array = workerData.wake
   for (let seen = 0; ; seen = Atomics.load(wake, 0)) {
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      const message: ToThread = next.message
+      const message: ToThread | ShortJob = next.message
+      if (isShort(message)) {
+        signRaw(message, port, session, tell)
+        continue
+      }
       if (message.kind === 'forget') session.forget(message.key)
       if (message.kind !== 'jobs') continue
       session.learn(message.keys)
@@ -46,6 +58,23 @@ function serve(port: MessagePort, session: SessionWork, tell: (message: FromThre
     }
     Atomics.wait(wake, 0, seen)
   }
+}
+
+function isShort(message: ToThread | ShortJob): message is ShortJob {
+  return Array.isArray(message)
+}
+
+function signRaw(
+  [job, key, input]: ShortJob,
+  port: MessagePort,
+  session: SessionWork,
+  tell: (message: FromThread) => void
+) {
+  const began = performance.now()
+  const one = answer({ job, op: 'signRaw', ask: { key, input } }, session)
+  const ms = performance.now() - began
+  if (one.ok) port.postMessage([job, one.value as Uint8Array, ms] satisfies ShortAnswer)
+  else tell({ kind: 'answers', answers: [one], ms, last: true })
 }
 
 function runAll(jobs: readonly Job[], session: SessionWork, tell: (message: FromThread) => void): void {

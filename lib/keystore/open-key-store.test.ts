@@ -130,7 +130,7 @@ describe('an NSS store', () => {
 describe('an open key store', () => {
   it('is lost when a call hangs: the caller hears it in time, and so does the owner', async () => {
     const lost = Promise.withResolvers<AppError>()
-    const store = await open({ callDeadlineMs: 300, onLost: lost.resolve })
+    const store = await open({ callDeadlineMs: 1_000, onLost: lost.resolve })
     const ref = await store.createKey(keySpec())
     await store.sign(ref, data)
     await setLunaFaults(lunaFolder, 'C_Sign=hang')
