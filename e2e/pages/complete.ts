@@ -8,7 +8,7 @@ export const completePage = (page: Page) => ({
   controlPanel: page.getByRole('link', { name: 'Open the Control Panel' }),
   locked: page.getByText('Setup is locked; to reopen it:'),
   notProtected: page.getByText('The keys are in a software key store: not HSM-protected.'),
-  enterNewPassword: page.getByRole('link', { name: 'Enter the new HSM password' }),
+  enterNewPassword: page.getByRole('link', { name: 'Enter the present password' }),
   // The page that the link leads to (server/web/password-routes.ts).
   oneTimeCode: page.getByLabel('One-time code'),
   newPassword: page.getByLabel('New password', { exact: true }),
