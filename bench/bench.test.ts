@@ -40,10 +40,10 @@ test('a round has C and the key store sign with the same key of the same token, 
       ours: 'ours',
       limits: []
     }
-    const { counted, disturbed } = await runRounds(one, { rounds: 1, runMs: 50, until: Date.now() + 10_000 })
+    const { counted, disturbed } = await runRounds(one, { rounds: 1, runMs: 250, until: Date.now() + 10_000 })
     assert.deepEqual([counted.length, disturbed], [1, 0])
     const [round] = counted
-    assert.ok((round?.rates.C ?? 0) > 10 && (round?.rates.ours ?? 0) > 10, JSON.stringify(round))
+    assert.ok((round?.rates.C ?? 0) > 0 && (round?.rates.ours ?? 0) > 0, JSON.stringify(round))
     assert.ok((round?.times.p99 ?? 0) >= (round?.times.p50 ?? Number.NaN), JSON.stringify(round))
 
     await assert.rejects(rawLoop({ ...loop, keyId: 'c'.repeat(32) }, 10), /finding the key/)
@@ -81,13 +81,13 @@ test('the load generator counts answers over mutual TLS, and a refusal is no ans
   await new Promise((resolve) => server.once('listening', resolve))
   const { port } = server.address() as AddressInfo
   const identity = { certificate: file(pem.cert), key: file(pem.key), ca: file(pem.ca) }
-  const order = { port, path: '/signatures', body: { message: 'x' }, identity, connections: 3, ms: 60 }
+  const order = { port, path: '/signatures', body: { message: 'x' }, identity, connections: 3, ms: 250 }
   try {
     let began = false
     const { rate, answered, sample, p50, p99 } = await load(order, () => {
       began = true
     })
-    assert.ok(began && answered > 0 && rate > answered)
+    assert.ok(began && answered > 0 && rate > 0)
     assert.deepEqual([seen, sample], ['POST /signatures', 'ok'])
     assert.ok(p50 > 0 && p99 >= p50)
     await assert.rejects(load({ ...order, path: '/refused' }), /refused/)
