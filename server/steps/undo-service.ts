@@ -6,10 +6,10 @@ import type { ServiceName } from '../../services/catalog.ts'
 import { identityFiles, trustPath } from '../deploy/service-identity.ts'
 import type { Undo } from './undo-context.ts'
 
-export const undoService: Undo = async (name, { deploy }) =>
+const undoService: Undo = async (name, { deploy }) =>
   (await deploy.remove(name as ServiceName)) ? 'removed' : 'absent'
 
-export const undoCertificate: Undo = async (name, { stateDir }) => {
+const undoCertificate: Undo = async (name, { stateDir }) => {
   const { certificate, key } = identityFiles(stateDir, name)
   const files = [certificate, key, trustPath(stateDir, name), join(stateDir, 'tls', `${name}-given.crt`)]
   const known = files.some((file) => existsSync(file))
