@@ -281,3 +281,21 @@ test('three logins that were never answered seal the KMS in words of their own, 
   assert.equal(await kmsState(), 'ready')
   assert.deepEqual(await since(), { logins: 2, rejections: 0 })
 })
+
+test('changed from an opened setup, the KMS that runs takes the new password at once', async () => {
+  const opened = wizard.said(/^Setup is open again/)
+  const code = (await world.run('unlock').ended).stdout.trim()
+  await opened
+  await door.enterAsScript(code)
+  const before = kmsPid()
+  const to = newPassword()
+  // The present one is the kept one: it is meant for this partition, so it need not be typed.
+  const order = { ...world.answers.kms, password: '', newPassword: to, newPasswordAgain: to }
+  const elsewhere = await post('/setup/steps/kms/change-password', { ...order, library: '/nonexistent.so' })
+  assert.deepEqual([elsewhere.status, await since()], [422, { logins: 0, rejections: 0 }])
+  const changed = await post('/setup/steps/kms/change-password', order)
+  assert.deepEqual([changed.status, changed.findings?.map(({ verdict }) => verdict)], [200, ['pass']])
+  assert.notEqual(kmsPid(), before)
+  assert.equal(credential(), to)
+  assert.deepEqual(await since(), { logins: 2, rejections: 0 })
+})

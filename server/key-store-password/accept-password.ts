@@ -3,7 +3,9 @@
  * proves the new one, the credential file is swapped as a whole, and the KMS is started with it: a latch is lifted with that.
  */
 import { AppError } from '../../lib/errors/app-error.ts'
+import { inspectModuleFile } from '../../lib/keystore/elf.ts'
 import type { Confirmation } from '../../lib/keystore/pin-rules.ts'
+import { refuseOtherModule } from '../../lib/keystore/proved-module.ts'
 import { takeTurn } from '../../lib/keystore/turns.ts'
 import type { Finding } from '../checks/check.ts'
 import { diagnoseKeyStore } from '../checks/key-store/diagnose.ts'
@@ -30,7 +32,7 @@ export type AcceptedPassword =
 /**
  * One at a time. At most one login, and none for a password that was rejected before. Killed anywhere, it may be run again: before the
  * swap nothing has changed, after it the next wizard starts the KMS with the new password.
- * @throws AppError out-of-order when this install has no key store yet; what diagnoseKeyStore throws
+ * @throws AppError out-of-order when this install has no key store yet, conflict when its library is another file now; what diagnoseKeyStore throws
  */
 export function acceptPassword(given: NewPassword, report: (phase: string) => void): Promise<AcceptedPassword> {
   return takeTurn(passwordTurn(given.stateDir), () => acceptInTurn(given, report))
@@ -43,6 +45,9 @@ async function acceptInTurn(given: NewPassword, report: (phase: string) => void)
     throw new AppError('out-of-order', 'This install has no key store yet.', {
       cure: 'Enter its password on the KMS Deployment step.'
     })
+  }
+  if (record.module !== null) {
+    refuseOtherModule(await inspectModuleFile(record.module), record.moduleSha256 ?? undefined)
   }
   const config = keyStoreFromRecord(record)
   const { findings } = await diagnoseKeyStore(

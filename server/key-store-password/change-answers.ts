@@ -1,7 +1,7 @@
 /** What "Change it now" of step 3 sends: the fields of the key store as they stand in the form, and the new password twice. */
 import type { KeyStoreConfig } from '../../lib/keystore/keystore.ts'
 import type { Confirmation } from '../../lib/keystore/pin-rules.ts'
-import { isSameKeyStore, readKeyStoreRecord } from '../checks/key-store/key-store-record.ts'
+import { isSameClient, isSameKeyStore, isSameModule, readKeyStoreRecord } from '../checks/key-store/key-store-record.ts'
 import { kmsAnswers } from '../steps/kms/answers.ts'
 import { keyStoreOf } from '../steps/kms/key-store.ts'
 import { readPassword } from './kept-password.ts'
@@ -53,6 +53,8 @@ const undecided = 'not typed'
 async function keptFor(stateDir: string, config: KeyStoreConfig): Promise<string | null> {
   const record = await readKeyStoreRecord(stateDir)
   if (record === null || !isSameKeyStore(config, record)) return null
+  // A library that was not proved with it could do with it what it likes.
+  if (!isSameClient(config, record) || !(await isSameModule(record))) return null
   return await readPassword(stateDir, config.profile)
 }
 

@@ -11,6 +11,7 @@ import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
 import type { Confirmation } from '../../lib/keystore/pin-rules.ts'
 import { proveToken } from '../../lib/keystore/prove-token.ts'
 import { takeTurn } from '../../lib/keystore/turns.ts'
+import { isSameModule, readKeyStoreRecord } from '../checks/key-store/key-store-record.ts'
 import {
   dropPending,
   keepPassword,
@@ -97,6 +98,9 @@ async function verdictOn(stateDir: string, { config, to }: PendingPassword): Pro
   const guard = openPinGuard(stateDir)
   const known = guard.verdictOn(guardedName(config, config.serial), to)
   if (known !== null) return known === 'accepted' ? 'new' : 'old'
+  const record = await readKeyStoreRecord(stateDir)
+  // A library that was swapped meanwhile gets no password.
+  if (record?.module === config.module && !(await isSameModule(record))) return 'unknown'
   const { login } = await proveToken(config, to, guard)
   if (login === null || !login.sent) return 'unknown'
   if (login.ok) return 'new'
