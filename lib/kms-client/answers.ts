@@ -16,23 +16,20 @@ const secret = z
   .base64()
   .transform((text) => Buffer.from(text, 'base64'))
   .refine((bytes) => bytes.length === 32, 'not 32 bytes')
-const wrapped = z.union([
-  z.object({
-    v: z.literal(2),
-    aad: z.object({ table: z.literal('data_keys'), row: z.string(), tenant: z.string().nullable() }),
-    layers: z.array(
-      z.object({
-        key: z.string(),
-        keyVersion: z.int(),
-        mechanism: z.literal('CKM_AES_GCM'),
-        ivMode: z.enum(['caller-iv', 'token-iv']),
-        iv: z.string()
-      })
-    ),
-    data: z.string()
-  }),
-  z.object({ mode: z.enum(['caller-iv', 'token-iv']), iv: z.string(), data: z.string(), masterKey: z.string() })
-])
+const wrapped = z.object({
+  v: z.literal(2),
+  aad: z.object({ table: z.literal('data_keys'), row: z.string(), tenant: z.string().nullable() }),
+  layers: z.array(
+    z.object({
+      key: z.string(),
+      keyVersion: z.int(),
+      mechanism: z.literal('CKM_AES_GCM'),
+      ivMode: z.enum(['caller-iv', 'token-iv']),
+      iv: z.string()
+    })
+  ),
+  data: z.string()
+})
 const rotation = z.object({
   id: z.string(),
   purpose: z.enum(['master', 'tenant']),
