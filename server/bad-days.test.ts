@@ -157,14 +157,14 @@ test('a library that hangs or crashes is named with the call, and everybody else
   ]
   const began = performance.now()
   const all = Promise.all([
-    door.check('kms', hangs).then((it) => assertRefused(it, 'hangs', /did not answer within 10 s while listing slots/)),
+    door.check('kms', hangs).then((it) => assertRefused(it, 'hangs', /did not answer within 7 s while listing slots/)),
     door
       .check('kms', crashes)
       .then((it) => assertRefused(it, 'crashes', /crashed while listing slots \(C_GetSlotList/)),
     door.check('kms', crashesLate).then((it) => assertRefused(it, 'crashes late', /crashed while logging in \(C_Login/))
   ])
   const { pages } = await meanwhile(all, '/setup/steps/kms')
-  assert.ok(performance.now() - began > 9_000, 'nothing hung')
+  assert.ok(performance.now() - began > 6_000, 'nothing hung')
   assertResponsive(pages, 'kms')
   // The page of this very step, which shows the partitions, waits for no library either.
   const [shown] = await Promise.all([
@@ -194,7 +194,7 @@ test('a token that nobody has initialised is named with the command that does it
   }
   const verdict = await door.check('kms', kms({ confPath }))
   assertRefused(verdict, 'fresh token', /^The partition in slot 3 is not initialised/)
-  assert.match(trouble(verdict)?.cure ?? '', /partition init -label/)
+  assert.match(trouble(verdict)?.cure ?? '', /par init -label/)
   assert.equal((await readLunaState(confPath)).logins, 0)
   await done('kms')
 })

@@ -5,6 +5,13 @@ import { requests } from './requests.ts'
 
 /** Bytes, a multiple of 3, so that the length of its base64 tells. What is larger the caller hashes, and has signed as a message. */
 const mostMessage = 65_535
+/** What a call may carry fits into one turn of the token's sessions, so that nobody waits long behind it. */
+const mostMessages = 64
+
+const message = z
+  .base64()
+  .min(1)
+  .max((mostMessage / 3) * 4)
 
 export const signingEndpoints = {
   createSigningKey: defineEndpoint({
@@ -25,12 +32,18 @@ export const signingEndpoints = {
     action: 'message.sign',
     keys: [{ purpose: 'signing', to: 'sign messages' }],
     params: requests.ca,
-    body: z.strictObject({
-      message: z
-        .base64()
-        .min(1)
-        .max((mostMessage / 3) * 4)
-    }),
+    body: z.strictObject({ message }),
     answer: z.strictObject({ signature: z.base64() })
+  }),
+  signMessages: defineEndpoint({
+    method: 'POST',
+    path: '/v1/signing-keys/:keyId/signature-batches',
+    summary: `The same for up to ${mostMessages} messages in one call, which is one entry of the audit: all are signed, or none is answered.`,
+    roles: ['wizard', 'cp', 'dae'],
+    action: 'messages.sign',
+    keys: [{ purpose: 'signing', to: 'sign messages' }],
+    params: requests.ca,
+    body: z.strictObject({ messages: z.array(message).min(1).max(mostMessages) }),
+    answer: z.strictObject({ signatures: z.array(z.base64()) })
   })
 } as const

@@ -16,4 +16,12 @@ export function registerSigning(app: FastifyInstance, { signing, audit }: Pick<K
       return { signature: Buffer.from(signature).toString('base64') }
     }
   })
+  serveEndpoint(app, audit, signingEndpoints.signMessages, {
+    subject: ({ params, body }) => `${params.keyId} (${body.messages.length} messages)`,
+    work: async ({ params, body }) => {
+      const messages = body.messages.map((message) => Buffer.from(message, 'base64'))
+      const signatures = await Promise.all(messages.map((message) => signing.sign(params.keyId, message)))
+      return { signatures: signatures.map((signature) => Buffer.from(signature).toString('base64')) }
+    }
+  })
 }

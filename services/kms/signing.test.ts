@@ -70,6 +70,29 @@ test('a tenant has one signing key: another algorithm is a conflict', async () =
   await assert.rejects(newKey('One', 'RSA-3072'), { code: 'conflict' })
 })
 
+test('many messages are signed in one call, each as if it were alone, and stand in the audit once', async () => {
+  const { keyId, publicKey } = await newKey('Many', 'EC-P256')
+  const path = `/v1/signing-keys/${keyId}/signature-batches`
+  const messages = Array.from({ length: 64 }, (_, index) => Buffer.from(`message ${index}`))
+  const sent = { messages: messages.map((one) => one.toString('base64')) }
+  const { signatures } = (await post('dae', path, sent)) as { signatures: string[] }
+  const verified = messages.map((one, index) =>
+    verify('sha256', signedBytes(one), publicKey, Buffer.from(signatures[index] ?? '', 'base64'))
+  )
+  assert.deepEqual(verified, Array(64).fill(true))
+  const [rows] = await install.database.pool.query<RowDataPacket[]>(
+    `SELECT subject, outcome FROM kms_audit WHERE action = 'messages.sign' AND subject LIKE '${keyId}%'`
+  )
+  assert.deepEqual(
+    rows.map(({ subject, outcome }) => [subject, outcome]),
+    [[`${keyId} (64 messages)`, 'done']]
+  )
+  for (const wrong of [[], [...sent.messages, sent.messages[0]], [...sent.messages.slice(1), '']]) {
+    await assert.rejects(post('dae', path, { messages: wrong }), { code: 'invalid-input' })
+  }
+  await assert.rejects(post('kms', path, sent), { code: 'forbidden' })
+})
+
 test('a digest, nothing, too much and unknown members are refused', async () => {
   const { keyId } = await newKey('Strict', 'EC-P256')
   const path = `/v1/signing-keys/${keyId}/signatures`

@@ -61,7 +61,8 @@ before(async () => {
     continueRotation: { params: { rotationId: rotation.id }, body: {} },
     destroyKey: { params: { keyId: rotation.fromKey }, body: { label: 'tenant' } },
     createSigningKey: { body: { tenant, algorithm: 'EC-P256' } },
-    signMessage: { params: { keyId: signing.keyId }, body: { message: randomBytes(32).toString('base64') } }
+    signMessage: { params: { keyId: signing.keyId }, body: { message: randomBytes(32).toString('base64') } },
+    signMessages: { params: { keyId: signing.keyId }, body: { messages: [randomBytes(32).toString('base64')] } }
   }
 })
 
@@ -188,8 +189,10 @@ describe('every call of the API', { concurrency: 1 }, () => {
 /** The body once for each of its strings, with these bytes in its place: hexadecimal, base64 and PEM-like. */
 function withBytes(body: Readonly<Record<string, unknown>>, bytes: Buffer): Record<string, unknown>[] {
   const forms = [bytes.toString('base64'), bytes.toString('hex')]
-  const strings = Object.keys(body).filter((name) => typeof body[name] === 'string')
-  return strings.flatMap((name) => forms.map((form) => ({ ...body, [name]: form })))
+  return Object.entries(body).flatMap(([name, value]) => {
+    if (Array.isArray(value)) return forms.map((form) => ({ ...body, [name]: [form] }))
+    return typeof value === 'string' ? forms.map((form) => ({ ...body, [name]: form })) : []
+  })
 }
 
 /** The octets of an EC private key inside of PKCS#8 (RFC 5915): an OCTET STRING of 32 bytes after version 1. */
