@@ -152,6 +152,11 @@ function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) =>
         if (settled !== null) say(settledWords[settled])
       })
       .catch((err) => log.error({ err }, messageOf(err)))
+      .then(() => install.upgrade())
+      .then(
+        (applied) => applied.length > 0 && say(`The database was brought up to this version: ${applied.join(', ')}`)
+      )
+      .catch((err) => log.error({ err }, messageOf(err)))
       .then(() => install.target.resume())
       // Asked for while no wizard was there to read it.
       .then(() => answerStartRequest(install.stateDir, install.target))

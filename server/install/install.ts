@@ -15,6 +15,7 @@ import { serviceAddress } from '../deploy/addresses.ts'
 import { wizardIdentity } from '../deploy/service-identity.ts'
 import type { DeployTarget } from '../deploy/target.ts'
 import { databaseConnectionFrom } from '../steps/database/answers.ts'
+import { upgradeSchema } from '../steps/database/apply.ts'
 import type { DefinedStep, Submission } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { RawAnswers } from './answers-file.ts'
@@ -65,6 +66,8 @@ export interface Install {
   readonly secretOf: (step: string, field: string) => Promise<string | undefined>
   /** Opens a finished setup again: for whoever may write the state folder, as `keyscaler unlock` is. */
   readonly reopen: () => Promise<void>
+  /** Brings the schema of an earlier version up to this one; names of the migrations that were applied. */
+  readonly upgrade: () => Promise<readonly string[]>
   /** Finishes what a kill interrupted; null when nothing was. */
   readonly resume: (watch?: Watcher) => Promise<{ step: StepId; error?: AppError } | null>
   /** What a resumed step has to show once; given to the first who asks. */
@@ -249,6 +252,10 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     },
     reopen: () => boot.change((state) => ({ ...state, finishedAt: null })),
     submit: (step, raw, submitOptions) => inTurn(() => submitStep(ground, step, raw, submitOptions)),
+    upgrade: async () => {
+      const kept = await storedAnswers('database')
+      return pool === null || kept === undefined ? [] : upgradeSchema(pool, String(kept.values.dbName))
+    },
     resume: (watch = {}) =>
       inTurn(async () => {
         const current = await answers()

@@ -57,6 +57,19 @@ export async function applyDatabase(answers: DatabaseAnswers, context: ApplyCont
   return {}
 }
 
+/**
+ * For an install of an earlier version, before its services are started: the migrations that came since, and the services' rights
+ * on what they made. Costs one look when there are none.
+ * @returns names of the migrations that were applied now
+ */
+export async function upgradeSchema(database: Pool, dbName: string): Promise<readonly string[]> {
+  const applied = await migrate(database, migrations)
+  if (applied.length === 0) return applied
+  const host = await hostAsSeen(database)
+  for (const service of serviceNames) await grant(database, dbName, service, serviceUserName(dbName, service), host)
+  return applied
+}
+
 async function schemaExists(server: Pick<Connection, 'query'>, schema: string): Promise<boolean> {
   const [rows] = await server.query<RowDataPacket[]>(
     'SELECT 1 FROM information_schema.schemata WHERE schema_name = ?',
