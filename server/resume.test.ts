@@ -31,7 +31,7 @@ function objectsIn({ luna }: InstallWorld): number {
   return files.filter((name) => name.endsWith('.object') && !name.endsWith('/token.object')).length
 }
 
-describe('kill -9 while steps are deployed', { concurrency: true, timeout: 110_000 }, () => {
+describe('kill -9 while steps are deployed', { concurrency: true, timeout: 240_000 }, () => {
   describe('keyscaler serve, answered by a script', { concurrency: 1 }, byScript)
   describe('keyscaler apply, run again', { concurrency: 1 }, byAnswersFile)
 })

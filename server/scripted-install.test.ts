@@ -13,7 +13,7 @@ import { type StepId, stepIds } from './steps/step.ts'
 const json = { 'content-type': 'application/json', accept: 'application/json' }
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
-describe('a script installs by JSON with Gemalto SafeNet', { timeout: 110_000 }, () => {
+describe('a script installs by JSON with Gemalto SafeNet', { timeout: 240_000 }, () => {
   let world: World
   let bearer: { authorization: string }
   let answers: Readonly<Record<StepId, Answers>>
@@ -147,7 +147,7 @@ describe('a script installs by JSON with Gemalto SafeNet', { timeout: 110_000 },
   }
 })
 
-describe('a script installs by forms with the software-only module', { timeout: 110_000 }, () => {
+describe('a script installs by forms with the software-only module', { timeout: 240_000 }, () => {
   let world: World
   before(async () => {
     world = await openWorld()

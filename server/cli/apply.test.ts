@@ -16,7 +16,7 @@ interface Result {
   readonly wizard: string
 }
 
-describe('keyscaler apply', { concurrency: true, timeout: 110_000 }, () => {
+describe('keyscaler apply', { concurrency: true, timeout: 240_000 }, () => {
   describe('with a wrong PIN', { concurrency: 1 }, withWrongPin)
   describe('interrupted, repeated, doubled', { concurrency: 1 }, badDays)
 })
