@@ -157,7 +157,7 @@ const kms: KmsPanel = {
     { text: 'HSM initialised', state: 'seen' },
     { text: 'Certificates exchanged', state: 'seen' },
     { text: 'Client registered; vtl verify shows the partition', state: 'seen', command: 'vtl verify' },
-    { text: 'Partition initialised', state: 'missing', command: 'partition init -label HSMoDnFIPS' },
+    { text: 'Partition initialised', state: 'missing', command: 'par init -label HSMoDnFIPS' },
     { text: 'PED partitions: activation and auto-activation (policies 22 and 23)', state: 'not visible from here' }
   ],
   tested: [

@@ -54,6 +54,10 @@ function refuseEarly(config: KeyStoreConfig, pin: string, choice: TokenChoice, m
   if (!choice.found)
     return refusal('token-not-found', 'The token was not found.', 'Choose one of the tokens in the list.')
   const { token, labelAgrees, slotAgrees, by } = choice
+  // Before its label: a blank token has none.
+  if (!token.flags.tokenInitialized && !madeNow) {
+    return refusal('not-initialized', 'The token is not initialised.', 'Run `par init -label <name>` in lunacm.')
+  }
   if (!labelAgrees) {
     const say = `The token with serial ${token.serial} is now called "${token.label}".`
     return refusal('label-differs', say, 'Choose the partition again.')
@@ -62,9 +66,6 @@ function refuseEarly(config: KeyStoreConfig, pin: string, choice: TokenChoice, m
   if (by !== 'serial' && !slotAgrees) {
     const say = `The partition "${token.label}" is in slot ${token.slot}.`
     return refusal('slot-differs', say, `Enter slot ${token.slot}, or choose another partition.`)
-  }
-  if (!token.flags.tokenInitialized && !madeNow) {
-    return refusal('not-initialized', 'The token is not initialised.', 'Run `partition init -label <name>` in lunacm.')
   }
   if (!token.flags.userPinInitialized && !madeNow) {
     const { say, cure } = ckrWords(profileOf(config), 0x102)

@@ -68,6 +68,15 @@ export async function lastEvidence(stateDir: string): Promise<KeyStoreEvidence |
   return read?.success === true ? read.data : null
 }
 
+/**
+ * A token that makes its own IV is in FIPS mode, one that takes ours is not (domain.md A4); no standard call of PKCS#11 tells.
+ * @returns null when no proof with a login has found it out for this token
+ */
+export function fipsModeOf(evidence: KeyStoreEvidence | null, serial: string): boolean | null {
+  if (evidence === null || evidence.profile === 'nss' || evidence.ivMode === null) return null
+  return evidence.token?.serial === serial ? evidence.ivMode === 'token-iv' : null
+}
+
 export function evidenceOf(config: KeyStoreConfig, facts: ProofFacts, at: Date): KeyStoreEvidence {
   const { file, choice, stopped } = facts
   return {

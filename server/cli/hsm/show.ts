@@ -5,6 +5,7 @@ import { inspectClient } from '../../../lib/luna-client/inspect-client.ts'
 import { testedAndYours } from '../../../lib/luna-client/tested-matrix.ts'
 import { observeHost } from '../../checks/host.ts'
 import { clientTitle, remarksOn } from '../../checks/hsm-client.ts'
+import { fipsModeOf } from '../../checks/key-store/evidence.ts'
 import { readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { ending, printable, say } from '../console.ts'
 import { showInfoText } from './lunacm-text.ts'
@@ -55,10 +56,6 @@ async function show(flags: PartitionFlags & { readonly output: string }): Promis
   process.stdout.write(printable(`${showInfoText(token, fips)}\n${lines.join('\n')}\n\n${rows.join('\n')}\n`))
 }
 
-/** A token that makes its own IV is in FIPS mode (domain.md A4): known since a proof with a login, if it was this token. */
 async function fipsKnown(stateDir: string, serial: string): Promise<boolean | null> {
-  const evidence = (await readKeyStoreRecord(stateDir))?.evidence ?? null
-  return evidence === null || evidence.ivMode === null || evidence.token?.serial !== serial
-    ? null
-    : evidence.ivMode === 'token-iv'
+  return fipsModeOf((await readKeyStoreRecord(stateDir))?.evidence ?? null, serial)
 }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import type { Pool } from 'mysql2/promise'
 import { fingerprint } from '../../../lib/x509/fingerprint.ts'
 import { catalog } from '../../../services/catalog.ts'
+import { fipsModeOf } from '../../checks/key-store/evidence.ts'
 import { readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { readDeployedConfig, runFolder } from '../../deploy/process/run-folder.ts'
 import { reachOf } from '../../deploy/process/service-request.ts'
@@ -25,7 +26,7 @@ export interface InstallResult {
     readonly label: string
     readonly serial: string
     readonly slot: string
-    /** No standard PKCS#11 call tells: `unknown` until somebody does. */
+    /** As the proof before deployment found it; `unknown` for a software key store. */
     readonly fipsMode: 'on' | 'off' | 'unknown'
     readonly masterKeyId: string
     /** When data under the master key was opened again after the KMS had been restarted; absent: not proved yet. */
@@ -68,7 +69,7 @@ export async function installResult(
       label: record?.label ?? 'not known',
       serial: record?.serial ?? 'not known',
       slot: record === null ? 'not known' : String(record.slot),
-      fipsMode: 'unknown',
+      fipsMode: fipsWords(fipsModeOf(record?.evidence ?? null, record?.serial ?? '')),
       masterKeyId: masterKey ?? 'not known',
       ...(drill === null ? {} : { decryptedAfterRestart: inUtc(new Date(drill.at)) })
     },
@@ -84,6 +85,10 @@ export async function installResult(
       'Deploy the DDKG packages (proprietary, not included).'
     ]
   }
+}
+
+function fipsWords(on: boolean | null): InstallResult['hsm']['fipsMode'] {
+  return on === null ? 'unknown' : on ? 'on' : 'off'
 }
 
 /** 2026-03-01 10:42:09 UTC */
