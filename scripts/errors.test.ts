@@ -72,19 +72,25 @@ test('the exit codes that the supervisor knows are the ones that are documented'
   assert.match(prose, new RegExp(`· ${exitCodes.pinRejected} the PIN was rejected: latched`))
 })
 
-test('the type of every problem leads to its place on /help/errors', async (t) => {
+test('the type of every problem leads to a page of its own, and /help/errors to all of them', async (t) => {
   const app = await wizardFrame({ log: openLog('test', 'silent'), tls: false, allowedHosts: ['localhost'] })
   t.after(() => app.close())
-  const { statusCode, body } = await app.inject({ url: '/help/errors', headers: { host: 'localhost' } })
-  assert.equal(statusCode, 200)
-  const shown = [...body.matchAll(/<h2 id="([a-z-]+)">/g)].map(([, id]) => `/help/errors#${id}`)
-  assert.deepEqual(
-    shown,
-    errorCodes.map((code) => problemOf(new AppError(code, 'x'), 'x').type)
-  )
-  for (const { title, status, means, todo } of errorRows) {
-    for (const words of [`>${title}<`, `HTTP status ${status}<`, `<p>${means}</p>`, `<p>${todo}</p>`]) {
-      assert.ok(body.includes(words.replaceAll('"', '&quot;').replaceAll("'", '&#39;')), words)
+  const ask = (url: string, accept: string) => app.inject({ url, headers: { host: 'localhost', accept } })
+  const escaped = (words: string) => words.replaceAll('"', '&quot;').replaceAll("'", '&#39;')
+  const { body: all } = await ask('/help/errors', 'text/html')
+  for (const { code, title, status, means, todo } of errorRows) {
+    const { type } = problemOf(new AppError(code, 'x'), 'x')
+    assert.ok(all.includes(`<h2 id="${code}"><a href="${type}">${title}</a>`), code)
+    const page = await ask(type, 'text/html')
+    assert.equal(page.statusCode, 200, type)
+    for (const words of [`HTTP status ${status}<`, `<p>${means}</p>`, `<p>${todo}</p>`]) {
+      assert.ok(page.body.includes(escaped(words)), words)
+      assert.ok(all.includes(escaped(words)), words)
     }
+    assert.ok(page.body.includes(`<h1>${title}</h1>`))
+    assert.deepEqual((await ask(type, 'application/json')).json(), { code, status, title, means, todo })
   }
+  assert.equal(all.match(/<h2 /g)?.length, errorCodes.length)
+  const unknown = await ask('/problems/review', '*/*')
+  assert.equal(unknown.statusCode, 404)
 })

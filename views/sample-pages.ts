@@ -1,6 +1,7 @@
 /** Pages as an administrator meets them, for the test of the views: each state of each page, with realistic values. */
 import type { Finding } from '../server/checks/check.ts'
 import { type StepId, stepIds } from '../server/steps/step.ts'
+import type { ProblemPage } from '../server/web/error-help.ts'
 import { sectionsOf } from '../server/web/field-sections.ts'
 import type {
   CodePage,
@@ -21,6 +22,17 @@ const product: Product = {
   build: '550a9cb',
   copyright: '© 2026 KeyScaler Setup contributors',
   vendor: { text: 'Device Authority', href: 'https://www.deviceauthority.com/' }
+}
+
+const problem: ProblemPage = {
+  product,
+  error: {
+    code: 'conflict',
+    status: 409,
+    title: 'Conflict',
+    means: 'Something has changed meanwhile.',
+    todo: 'Look at what stands there now.'
+  }
 }
 
 const titles: Readonly<Record<StepId, string>> = {
@@ -504,6 +516,7 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     error: { template: '/error.eta', model: error },
     prerequisites: { template: '/help/prerequisites.eta', model: { product } },
     support: { template: '/help/support.eta', model: { product } },
-    terms: { template: '/help/terms.eta', model: { product } }
+    terms: { template: '/help/terms.eta', model: { product } },
+    problem: { template: '/help/problem.eta', model: problem }
   }
 }

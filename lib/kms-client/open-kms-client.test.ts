@@ -35,7 +35,7 @@ test('an answer comes over a connection that both ends proved, and the connectio
 test('a problem document comes back as the error that the KMS had thrown', async () => {
   const address = await serve((_request, response) =>
     answer(response, 422, {
-      type: '/help/errors#invalid-input',
+      type: '/problems/invalid-input',
       title: 'The request is not valid',
       detail: 'The request is not valid: tenant.',
       errors: [{ pointer: '/tenant', detail: 'Use 3 to 63 letters.' }],

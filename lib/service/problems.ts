@@ -47,7 +47,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
   if (thrown instanceof AppError) {
     const row = problemTable[thrown.code]
     return {
-      type: `/help/errors#${thrown.code}`,
+      type: `/problems/${thrown.code}`,
       status: row.status,
       title: row.title,
       detail: row.showDetail ? thrown.message : `Quote ${requestId} when you ask for help.`,
@@ -63,7 +63,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
     return { type: 'about:blank', status, title: 'The request is not valid', detail: messageFor(status), instance }
   }
   return {
-    type: '/help/errors#internal',
+    type: '/problems/internal',
     status: 500,
     title: problemTable.internal.title,
     detail: `Quote ${requestId} when you ask for help.`,

@@ -1,5 +1,5 @@
 /**
- * What /help/errors says: the page that every problem's `type` leads to. Status and title are those of the problem
+ * What /help/errors and /problems/<code> say: the pages that every problem's `type` leads to. Status and title are those of the problem
  * table; docs/errors.md holds the same words, pinned by scripts/errors.test.ts.
  */
 import { type ErrorCode, errorCodes } from '../../lib/errors/app-error.ts'
@@ -12,8 +12,15 @@ export interface ErrorHelp {
   readonly todo: string
 }
 
+type ErrorRow = ErrorHelp & Pick<ProblemRow, 'status' | 'title'> & { readonly code: ErrorCode }
+
 export interface ErrorsPage extends Page {
-  readonly errors: readonly (ErrorHelp & Pick<ProblemRow, 'status' | 'title'> & { readonly code: ErrorCode })[]
+  readonly errors: readonly ErrorRow[]
+}
+
+/** views/help/problem.eta. */
+export interface ProblemPage extends Page {
+  readonly error: ErrorRow
 }
 
 const help: Readonly<Record<ErrorCode, ErrorHelp>> = {

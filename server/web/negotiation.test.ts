@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { postedStep } from './negotiation.ts'
+import Fastify from 'fastify'
+import { answerFormOf, postedStep, prefersPage } from './negotiation.ts'
 
 const chosen = 'slot=3&partition=HSMoDnFIPS&serial=1285296213941'
 const answers = { slot: '3', partition: 'HSMoDnFIPS', serial: '1285296213941' }
@@ -37,4 +38,33 @@ test('what belongs to the page and not to the answers is taken out, text to be r
 
 test('a body that is no form is no answers', () => {
   for (const body of [null, undefined, 'slot=3', 7, [['slot', '3']]]) assert.deepEqual(postedStep(body).answers, {})
+})
+
+test('Accept decides between page, JSON and stream by its weights; without a word of either the body does', async (t) => {
+  const app = Fastify()
+  t.after(() => app.close())
+  app.post('/', async (request) => [answerFormOf(request), prefersPage(request)])
+  const asked = async (accept?: string, type = 'application/json') =>
+    (
+      await app.inject({
+        method: 'POST',
+        url: '/',
+        headers: { 'content-type': type, ...(accept === undefined ? {} : { accept }) },
+        payload: type === 'application/json' ? '{}' : ''
+      })
+    ).json()
+  app.addContentTypeParser('application/x-www-form-urlencoded', async () => ({}))
+  const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
+  assert.deepEqual(await asked(browser), ['html', true])
+  assert.deepEqual(await asked('application/json'), ['json', false])
+  assert.deepEqual(await asked('application/problem+json, application/json;q=0.9'), ['json', false])
+  assert.deepEqual(await asked('text/html;q=0.1, application/json'), ['json', false])
+  assert.deepEqual(await asked('application/json;q=0, text/html;q=0.2'), ['html', true])
+  assert.deepEqual(await asked('text/html, application/json'), ['html', true])
+  assert.deepEqual(await asked('application/x-ndjson'), ['stream', false])
+  assert.deepEqual(await asked('application/x-ndjson, text/html'), ['stream', false])
+  assert.deepEqual(await asked('*/*'), ['json', false])
+  assert.deepEqual(await asked(undefined), ['json', false])
+  assert.deepEqual(await asked('*/*', 'application/x-www-form-urlencoded'), ['html', false])
+  assert.deepEqual(await asked('text/plain;q=x', 'application/x-www-form-urlencoded'), ['html', false])
 })

@@ -3,12 +3,32 @@ import type { FastifyRequest } from 'fastify'
 
 export type AnswerForm = 'html' | 'json' | 'stream'
 
+/** RFC 9110 section 12.5.1: the form that is liked best, a page before JSON; where Accept names none, as the body came. */
 export function answerFormOf(request: FastifyRequest): AnswerForm {
-  const accept = request.headers.accept ?? ''
-  if (accept.includes('application/x-ndjson')) return 'stream'
-  if (accept.includes('text/html')) return 'html'
-  if (accept.includes('json')) return 'json'
-  return (request.headers['content-type'] ?? '').includes('json') ? 'json' : 'html'
+  return likedForm(request) ?? ((request.headers['content-type'] ?? '').includes('json') ? 'json' : 'html')
+}
+
+/** For addresses that scripts ask for first: a page only for who names it, so that plain curl gets JSON. */
+export function prefersPage(request: FastifyRequest): boolean {
+  return likedForm(request) === 'html'
+}
+
+/** Of the forms that are named in Accept; null when none is. */
+function likedForm(request: FastifyRequest): AnswerForm | null {
+  const ranges = (request.headers.accept ?? '').split(',').map((range) => {
+    const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
+    const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
+    return { type, q: weight === undefined ? 1 : Number(weight) }
+  })
+  const liked = (fits: (type: string) => boolean) =>
+    Math.max(0, ...ranges.filter(({ type, q }) => fits(type) && q > 0).map(({ q }) => q))
+  const forms = [
+    ['stream', liked((type) => type === 'application/x-ndjson')],
+    ['html', liked((type) => type === 'text/html' || type === 'application/xhtml+xml')],
+    ['json', liked((type) => /^application\/(.+\+)?json$/.test(type))]
+  ] as const
+  const best = forms.reduce((one, other) => (other[1] > one[1] ? other : one))
+  return best[1] > 0 ? best[0] : null
 }
 
 export interface PostedStep {

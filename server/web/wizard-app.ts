@@ -10,6 +10,7 @@ import view from '@fastify/view'
 import { Eta } from 'eta'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerFactory } from 'fastify'
 import { answerProblem, newRequestId, problemOf } from '../../lib/service/problems.ts'
+import { problemPages } from './api/problem-pages.ts'
 import { type ErrorsPage, errorRows } from './error-help.ts'
 import { type GuardOptions, guardHost } from './guard.ts'
 import { answerFormOf } from './negotiation.ts'
@@ -68,6 +69,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
   })
   answerErrorsInKind(app)
   helpRoutes(app)
+  problemPages(app)
   app.get('/healthz', { logLevel: 'warn' }, async () => ({ alive: true }))
   return app
 }

@@ -237,7 +237,7 @@ test('without its database it says so in 503, and is back with it, the session t
   const page = await browser.get('/devices')
   assert.equal(page.status, 503)
   assert.match(page.text, /<h1>The database is not available<\/h1>/)
-  assert.equal((await script('/devices')).json().type, '/help/errors#database-unavailable')
+  assert.equal((await script('/devices')).json().type, '/problems/database-unavailable')
   assert.equal((await ask(install, '/login', { body: administrator })).status, 503)
   assert.equal((await ask(install, '/readyz')).status, 503)
   await install.wire.mend()

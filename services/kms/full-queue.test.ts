@@ -38,7 +38,7 @@ test('when too many calls wait for the key store, the next is answered at once: 
   assert.ok(performance.now() - started < 1000)
   assert.equal(answer.statusCode, 503)
   assert.equal(answer.headers['retry-after'], '2')
-  assert.equal(answer.json().type, '/help/errors#service-unavailable')
+  assert.equal(answer.json().type, '/problems/service-unavailable')
   assert.match(answer.json().detail, /Too many calls wait/)
   assert.equal(link.state().open, true)
 })

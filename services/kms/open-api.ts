@@ -40,7 +40,7 @@ export function openApiDocument() {
 }
 
 const problem = z.object({
-  type: z.string().describe(`/help/errors#<code>, or about:blank. Codes: ${errorCodes.join(', ')}.`),
+  type: z.string().describe(`/problems/<code>, or about:blank. Codes: ${errorCodes.join(', ')}.`),
   status: z
     .int()
     .describe(`One of ${[...new Set(Object.values(problemTable).map(({ status }) => status))].sort().join(', ')}.`),
