@@ -7,7 +7,7 @@ import { AppError, errorCodes } from '../lib/errors/app-error.ts'
 import { ckrTable } from '../lib/keystore/ckr.ts'
 import { openLog } from '../lib/log/log.ts'
 import { exitCodes } from '../lib/service/exit-codes.ts'
-import { problemOf } from '../lib/service/problems.ts'
+import { codeOfProblem, problemOf } from '../lib/service/problems.ts'
 import { ending } from '../server/cli/console.ts'
 import { errorRows } from '../server/web/error-help.ts'
 import { wizardFrame } from '../server/web/wizard-app.ts'
@@ -81,6 +81,7 @@ test('the type of every problem leads to a page of its own, and /help/errors to 
   for (const { code, title, status, means, todo } of errorRows) {
     const { type } = problemOf(new AppError(code, 'x'), 'x')
     assert.ok(all.includes(`<h2 id="${code}"><a href="${type}">${title}</a>`), code)
+    assert.deepEqual([codeOfProblem(type), codeOfProblem(`/help/errors#${code}`)], [code, code])
     const page = await ask(type, 'text/html')
     assert.equal(page.statusCode, 200, type)
     for (const words of [`HTTP status ${status}<`, `<p>${means}</p>`, `<p>${todo}</p>`]) {
@@ -91,6 +92,7 @@ test('the type of every problem leads to a page of its own, and /help/errors to 
     assert.deepEqual((await ask(type, 'application/json')).json(), { code, status, title, means, todo })
   }
   assert.equal(all.match(/<h2 /g)?.length, errorCodes.length)
+  assert.equal(codeOfProblem('about:blank'), null)
   const unknown = await ask('/problems/review', '*/*')
   assert.equal(unknown.statusCode, 404)
 })

@@ -2,7 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import { type Agent, request as httpsRequest } from 'node:https'
 import { z } from 'zod'
-import { AppError, type ErrorCode, errorCodes, messageOf } from '../errors/app-error.ts'
+import { AppError, type ErrorCode, messageOf } from '../errors/app-error.ts'
+import { codeOfProblem } from '../service/problems.ts'
 
 export interface Exchange {
   readonly agent: Agent
@@ -91,8 +92,7 @@ function problemOf({ base, method, path }: Exchange, status: number, json: unkno
   const parsed = problem.safeParse(json)
   if (!parsed.success) return unavailable(base, `HTTP ${status} to ${method} ${path}`)
   const { type, detail, errors, cure } = parsed.data
-  const named = type.slice(type.lastIndexOf('#') + 1)
-  const code = errorCodes.find((known) => known === named) ?? codeByStatus(status)
+  const code = codeOfProblem(type) ?? codeByStatus(status)
   return new AppError(code, detail === '' ? `The KMS answered HTTP ${status} to ${method} ${path}.` : detail, {
     ...(errors === undefined
       ? {}

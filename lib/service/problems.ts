@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { asDatabaseError } from '../database/pool.ts'
-import { AppError, type ErrorCode } from '../errors/app-error.ts'
+import { AppError, type ErrorCode, errorCodes } from '../errors/app-error.ts'
 
 export interface ProblemRow {
   readonly status: number
@@ -69,6 +69,12 @@ export function problemOf(error: unknown, requestId: string): Problem {
     detail: `Quote ${requestId} when you ask for help.`,
     instance
   }
+}
+
+/** The code that a problem's `type` names, also as services before 0.2 wrote it (`/help/errors#<code>`); null for another's. */
+export function codeOfProblem(type: string): ErrorCode | null {
+  const named = /^(?:\/problems\/|\/help\/errors#)([a-z-]+)$/.exec(type)?.[1]
+  return errorCodes.find((known) => known === named) ?? null
 }
 
 function statusOf(thrown: unknown): number {

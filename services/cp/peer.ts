@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { z } from 'zod'
-import { AppError, errorCodes, messageOf } from '../../lib/errors/app-error.ts'
+import { AppError, messageOf } from '../../lib/errors/app-error.ts'
+import { codeOfProblem } from '../../lib/service/problems.ts'
 import { secretFrom } from '../../lib/service/service.ts'
 import { catalog, type ServiceName } from '../catalog.ts'
 
@@ -120,8 +121,8 @@ function parsed(text: string): unknown {
 /** A problem document as the error that it was; 401 is about our certificate, not about who is logged in. */
 function problemFrom(title: string, address: string, status: number, json: unknown): AppError {
   const read = problem.safeParse(json)
-  const code = errorCodes.find((known) => read.success && read.data.type.endsWith(`#${known}`))
-  if (!read.success || code === undefined || code === 'unauthenticated') return silent(title, address, `HTTP ${status}`)
+  const code = read.success ? codeOfProblem(read.data.type) : null
+  if (!read.success || code === null || code === 'unauthenticated') return silent(title, address, `HTTP ${status}`)
   const { detail, errors, cure } = read.data
   const fields = Object.fromEntries(errors.map((error) => [error.pointer.replace(/^\//, ''), error.detail]))
   return new AppError(code, detail, {
