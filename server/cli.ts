@@ -10,6 +10,7 @@ import { registerKeys } from './cli/keys.ts'
 import { registerLicense } from './cli/license.ts'
 import { registerPlan } from './cli/plan.ts'
 import { registerServe } from './cli/serve.ts'
+import { registerToken } from './cli/token.ts'
 import { registerUnlock } from './cli/unlock.ts'
 import { product } from './web/product.ts'
 
@@ -27,6 +28,7 @@ registerApply(program, defaultState)
 registerPlan(program, defaultState)
 registerConfig(program, defaultState)
 registerDestroy(program, defaultState)
+registerToken(program, defaultState)
 registerUnlock(program, defaultState)
 registerHsm(program, defaultState)
 registerKeys(program, defaultState)

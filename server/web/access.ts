@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { sameText } from '../../lib/service/same-text.ts'
+import { revokeAllTokens, scopeOfToken, type TokenScope } from './api/tokens.ts'
 
 const sessionHours = 12
 /** For one password: what the code opens after setup is one page, not setup. */
@@ -29,9 +30,11 @@ export interface Access {
   /** Exchanges the code, once and within a day, for a session token; null when it is not the code. */
   readonly claim: (code: string, kind: SessionKind) => Promise<string | null>
   readonly holds: (token: string | undefined, kind: SessionKind) => boolean
+  /** Of a token made on the host (api/tokens.ts); null when it is none that is good. */
+  readonly scopeOf: (token: string) => TokenScope | null
   /** Ends one session: what it was for is done. */
   readonly end: (token: string) => Promise<void>
-  /** Ends every session and voids the code: setup is finished. */
+  /** Ends every session and token and voids the code: setup is finished. */
   readonly close: () => Promise<void>
 }
 
@@ -70,6 +73,7 @@ export async function openAccess(stateDir: string): Promise<Access> {
       const hash = hashOf(token)
       return sessions.some((row) => row.kind === kind && row.until > Date.now() && sameText(row.hash, hash))
     },
+    scopeOf: (token) => scopeOfToken(stateDir, token),
     end: async (token) => {
       const hash = hashOf(token)
       sessions = sessions.filter((row) => !sameText(row.hash, hash))
@@ -79,6 +83,7 @@ export async function openAccess(stateDir: string): Promise<Access> {
       sessions = []
       await store()
       await rm(codeFile, { force: true })
+      await revokeAllTokens(stateDir)
     }
   }
 }

@@ -18,6 +18,8 @@ export interface Caller {
   readonly kind: 'browser' | 'script'
   /** For forms; empty for scripts. */
   readonly csrf: string
+  /** A token that may only read; absent: everything. */
+  readonly scope?: 'read'
 }
 
 /** 421 for a Host that is not ours. X-Forwarded-* is never read (trustProxy is off). */
@@ -40,10 +42,21 @@ export function sessionCookie(tls: boolean) {
 /** Who this is, or null. A bearer token replaces cookie and CSRF. */
 export function callerOf(request: FastifyRequest, access: Access, tls: boolean): Caller | null {
   const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
-  if (bearer !== undefined) return access.holds(bearer, 'script') ? { kind: 'script', csrf: '' } : null
+  if (bearer !== undefined) {
+    const scope = access.holds(bearer, 'script') ? 'setup' : access.scopeOf(bearer)
+    if (scope === null) return null
+    return { kind: 'script', csrf: '', ...(scope === 'read' ? { scope } : {}) }
+  }
   const cookie = request.cookies[sessionCookie(tls).name]
   if (cookie === undefined || !access.holds(cookie, 'browser')) return null
   return { kind: 'browser', csrf: csrfTokenOf(cookie) }
+}
+
+/** For all but GET and HEAD (RFC 6750 section 3.1, insufficient_scope). @throws AppError forbidden */
+export function refuseReadOnly(request: FastifyRequest, reply: FastifyReply, caller: Caller): void {
+  if (caller.scope !== 'read' || request.method === 'GET' || request.method === 'HEAD') return
+  reply.header('www-authenticate', 'Bearer realm="setup", error="insufficient_scope", scope="setup"')
+  throw new AppError('forbidden', 'This token may only read.', { cure: 'keyscaler token create --scope setup' })
 }
 
 /** For POSTs of a browser session: sent by a page of ours, with its token. @throws AppError forbidden */

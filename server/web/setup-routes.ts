@@ -14,7 +14,7 @@ import { readPasted } from '../steps/kms/pasted.ts'
 import { type ApplyResult, type StepId, stepIds } from '../steps/step.ts'
 import type { Access } from './access.ts'
 import { changePasswordRoutes } from './change-password-routes.ts'
-import { type Caller, callerOf, neverStore, refuseForgery } from './guard.ts'
+import { type Caller, callerOf, neverStore, refuseForgery, refuseReadOnly } from './guard.ts'
 import { type AnswerForm, answerFormOf, type PostedStep, postedStep } from './negotiation.ts'
 import { type PageState, stepPage } from './step-page.ts'
 import type { StreamLine } from './view-model.ts'
@@ -43,12 +43,14 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
   app.addHook('onRequest', async (request, reply) => {
     const caller = callerOf(request, access, tls)
     if (caller !== null) {
+      refuseReadOnly(request, reply, caller)
       callers.set(request, caller)
       return
     }
     if (request.method === 'GET' && answerFormOf(request) === 'html') return reply.redirect('/setup/code', 303)
+    reply.header('www-authenticate', 'Bearer realm="setup"')
     throw new AppError('unauthenticated', 'Setup needs its code first.', {
-      cure: 'POST /setup/session with the one-time code, then send its token as "Authorization: Bearer …".'
+      cure: 'POST /setup/session with the one-time code, or keyscaler token create on the host; then send the token as "Authorization: Bearer …".'
     })
   })
   app.addHook('preValidation', async (request) => {
@@ -70,10 +72,10 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const model = await stepPage(install, step, await suggestionsFor(step.id), csrf, state)
     return reply.viewAsync(`/steps/${step.id}.eta`, model)
   }
-  /** Gone with the page that shows it; a HEAD shows nothing, so it takes nothing. */
+  /** Gone with the page that shows it; a HEAD shows nothing, and who may only read is shown nothing: they take nothing. */
   const takeShowOnce = (request: FastifyRequest): ApplyResult['showOnce'] => {
-    if (request.method === 'HEAD') return undefined
-    const { csrf } = callerIn(request)
+    const { csrf, scope } = callerIn(request)
+    if (request.method === 'HEAD' || scope === 'read') return undefined
     const once = showOnce.get(csrf) ?? install.takeShowOnce()
     showOnce.delete(csrf)
     return once
