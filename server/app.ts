@@ -1,9 +1,11 @@
 /**
  * The wizard's two apps. While setup is open: the door, the steps. Once it is finished: a status page and the one for a new key store password, and
- * no route of setup at all; main.ts puts one in place of the other.
+ * no route of setup but the word that it is gone; main.ts puts one in place of the other.
  */
 import type { FastifyInstance } from 'fastify'
+import { setupGone } from './web/api/setup-gone.ts'
 import { codeRoutes } from './web/code-routes.ts'
+import { keepsakeRoutes, setupKeepsakeRoutes } from './web/keepsake-routes.ts'
 import { type PasswordRoutesOptions, passwordRoutes } from './web/password-routes.ts'
 import { type SetupRoutesOptions, setupRoutes } from './web/setup-routes.ts'
 import { type StatusRoutesOptions, statusRoutes } from './web/status-routes.ts'
@@ -14,6 +16,7 @@ export async function setupApp(options: FrameOptions & SetupRoutesOptions): Prom
   app.get('/', async (_request, reply) => reply.redirect('/setup', 303))
   await app.register(codeRoutes, options)
   await app.register(setupRoutes, options)
+  await app.register(setupKeepsakeRoutes, options)
   return app
 }
 
@@ -23,5 +26,7 @@ export async function lockedApp(
   const app = await wizardFrame(options)
   await app.register(statusRoutes, options)
   await app.register(passwordRoutes, options)
+  await app.register(setupGone, options)
+  await app.register(keepsakeRoutes, options)
   return app
 }

@@ -264,6 +264,7 @@ const ladder: readonly Finding[] = [
 ]
 
 export const complete: CompleteModel = {
+  keepsakes: { answers: '/answers.yaml', record: '/record' },
   verdict: { ok: true, text: 'All four services are healthy, and the master key is in the HSM.' },
   services: ['Key Management Service', 'Device Authority Engine', 'Message Queue Service', 'Control Panel'].map(
     (title, index) => ({

@@ -58,6 +58,8 @@ export const answers = {
   ),
   keys: reads(z.object({ keys: z.array(key) }).transform((answer) => answer.keys)),
   key: reads(key),
+  signingKey: reads(z.object({ keyId: z.string(), publicKey: z.string().startsWith('-----BEGIN PUBLIC KEY-----') })),
+  signature: reads(z.object({ signature: z.base64() }).transform((answer) => Buffer.from(answer.signature, 'base64'))),
   rotation: reads(rotation),
   tenantCa: reads(z.object({ keyId: z.string(), certificate })),
   certificate: reads(z.object({ certificate }).transform((answer) => answer.certificate)),

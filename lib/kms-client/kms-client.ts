@@ -80,6 +80,13 @@ export interface DeviceCertificateRequest {
   readonly days: number
 }
 
+/** Of a tenant, in the token; it signs messages and nothing else. */
+export interface SigningKey {
+  readonly keyId: string
+  /** SubjectPublicKeyInfo, PEM. */
+  readonly publicKey: string
+}
+
 export interface KmsClient {
   readonly health: () => Promise<{ ready: boolean; detail: string }>
   readonly listKeys: () => Promise<readonly KmsKey[]>
@@ -107,6 +114,10 @@ export interface KmsClient {
    */
   readonly newDataKey: (context: string, tenant?: string) => Promise<DataKey>
   readonly unwrapDataKey: (wrapped: StoredDataKey, context: string, tenant?: string) => Promise<Buffer>
+  /** Role wizard: the tenant's key that signs messages, EC P-256; made where there is none. @throws AppError conflict when it has another kind */
+  readonly createSigningKey: (tenant: string) => Promise<SigningKey>
+  /** @param message 1 to 65,535 bytes. @returns DER, ECDSA with SHA-256 over `signedBytes(message)` */
+  readonly signMessage: (keyId: string, message: Uint8Array) => Promise<Buffer>
   /** Role wizard: makes a new version of a key and begins to re-wrap; the one under way when there is one. */
   readonly beginRotation: (purpose: KeyRotation['purpose'], tenant?: string) => Promise<KeyRotation>
   /** Re-wraps the next data keys; to be called until its state is `done`. */

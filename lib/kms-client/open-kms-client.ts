@@ -52,6 +52,14 @@ export function openKmsClient({ address, identity, deadlineMs = 5000 }: KmsClien
     newDataKey: async (context, tenant) => answers.dataKey(await post('/v1/data-keys', { context, tenant })),
     unwrapDataKey: async (wrapped, context, tenant) =>
       answers.plaintext(await post('/v1/data-keys/unwrap', { wrapped, context, tenant })),
+    createSigningKey: async (tenant) =>
+      answers.signingKey(await post('/v1/signing-keys', { tenant, algorithm: 'EC-P256' }, keyCreationMs)),
+    signMessage: async (keyId, message) =>
+      answers.signature(
+        await post(`/v1/signing-keys/${encodeURIComponent(keyId)}/signatures`, {
+          message: Buffer.from(message).toString('base64')
+        })
+      ),
     beginRotation: async (purpose, tenant) =>
       answers.rotation(await post('/v1/rotations', { purpose, tenant }, keyCreationMs)),
     continueRotation: async (id, most) =>

@@ -1,12 +1,17 @@
-/** `keyscaler config`: the answers file to begin with, its schema, and what is wrong with one. */
+/** `keyscaler config`: the answers file to begin with, its schema, what is wrong with one, and the one of an install. */
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { processTarget } from '../deploy/targets/process.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
 import { answersSchema } from '../install/answers-schema.ts'
 import { answersTemplate } from '../install/answers-template.ts'
+import { hasInstall } from '../install/boot-file.ts'
 import { checkAnswers } from '../install/check-answers.ts'
+import { exportAnswers } from '../install/export-answers.ts'
+import { openInstall } from '../install/install.ts'
 import { steps } from '../install/steps.ts'
+import { root } from '../web/product.ts'
 import { ending, say } from './console.ts'
 
 interface ValidateFlags {
@@ -30,12 +35,38 @@ export function registerConfig(program: Command, defaultState: string): void {
       process.stdout.write(`${JSON.stringify(answersSchema(steps), null, 2)}\n`)
     })
   config
+    .command('export')
+    .description('Prints the answers file that reproduces an install, without its secrets.')
+    .option('--state <folder>', 'state folder of the install', defaultState)
+    .option('--secrets-in <folder>', 'name every secret as a file <step>-<field> in this folder, for an empty machine')
+    .action((flags: ExportFlags) => ending(() => exportInstall(flags)))
+  config
     .command('validate <answers>')
     .description('Says what is wrong with an answers file; changes nothing.')
     .option('--live', 'run the checks against database, key store, memcached and Kafka too', false)
     .option('--state <folder>', 'state folder of the install to be: --live counts logins there', defaultState)
     .addOption(program.createOption('--output <format>', 'how').choices(['text', 'json']).default('text'))
     .action((answers: string, flags: ValidateFlags) => ending(() => validate(answers, flags)))
+}
+
+interface ExportFlags {
+  readonly state: string
+  readonly secretsIn?: string
+}
+
+/** Works while `serve` runs: it only reads. */
+async function exportInstall({ state, secretsIn }: ExportFlags): Promise<void> {
+  const stateDir = resolve(state)
+  if (!(await hasInstall(stateDir))) {
+    throw new AppError('not-found', `There is no install in ${stateDir}.`, { cure: 'Name its state folder: --state.' })
+  }
+  const install = await openInstall({ stateDir, steps, target: processTarget({ stateDir, root }) })
+  try {
+    const ground = { stateDir, steps, answers: await install.answers() }
+    process.stdout.write(exportAnswers(ground, secretsIn === undefined ? undefined : resolve(secretsIn)))
+  } finally {
+    await install.close()
+  }
 }
 
 async function validate(path: string, { state, live, output }: ValidateFlags): Promise<void> {

@@ -3,6 +3,7 @@
  * is over what is wanted and what is there, so that `apply` can refuse when the world has moved in between.
  */
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { Effect } from '../steps/apply-context.ts'
 import type { DefinedStep, Submission } from '../steps/define-step.ts'
@@ -111,11 +112,18 @@ async function wantedOf(
   raw: RawAnswers[string] | undefined,
   stored: StoredAnswers | undefined
 ): Promise<Submission> {
-  if (raw === undefined && stored !== undefined) return step.restore(stored.values, {})
+  if (stored !== undefined && (raw === undefined || isAsStored(step, raw, stored)))
+    return step.restore(stored.values, {})
   const parsed = await readAnswers(ground, step, raw ?? {}, stored)
   if (parsed.ok) return parsed.submission
   const fields = Object.entries(parsed.fields).map(([name, why]) => `${name}: ${why}`)
   throw new AppError('invalid-input', `${step.title}: ${fields.join(' ')}`, { fields: parsed.fields })
+}
+
+/** The same values and no secret: what is kept stays, and nobody has to be asked to open it. */
+function isAsStored(step: DefinedStep, raw: RawAnswers[string], { values }: StoredAnswers): boolean {
+  const names = Object.keys(raw)
+  return !names.some((name) => step.fields[name]?.secret === true) && isDeepStrictEqual(raw, values)
 }
 
 function staleBecause(steps: readonly DefinedStep[], step: DefinedStep, changing: ReadonlySet<StepId>): string | null {

@@ -95,5 +95,10 @@ function clientChoices({ clients, client }: PartitionsSeen): ClientChoice[] {
 }
 
 export async function completeModel(install: Install): Promise<CompleteModel> {
-  return installResult(install.stateDir, install.database(), await install.target.status())
+  const result = await installResult(install.stateDir, install.database(), await install.target.status())
+  const open = install.finishedAt() === null
+  return {
+    ...result,
+    keepsakes: open ? { answers: '/setup/answers.yaml' } : { answers: '/answers.yaml', record: '/record' }
+  }
 }

@@ -142,7 +142,10 @@ export interface ClientChoice {
 }
 
 /** The result, as the last step tells it; for NSS the page says "not HSM-protected". */
-export type CompleteModel = InstallResult
+export interface CompleteModel extends InstallResult {
+  /** Paths of what is to be taken along (keepsake-routes.ts); the record once setup is finished. */
+  readonly keepsakes: { readonly answers: string; readonly record?: string }
+}
 
 /** views/code.eta: the one-time setup code, also after `keyscaler unlock`. */
 export interface CodePage extends Page {

@@ -5,8 +5,8 @@ import { Agent } from 'node:https'
 import { after, before, test } from 'node:test'
 import type { RowDataPacket } from 'mysql2/promise'
 import { exchange } from '../../lib/kms-client/exchange.ts'
+import { signedBytes } from '../../lib/kms-client/signed-message.ts'
 import type { Role } from '../../lib/service/roles.ts'
-import { signedBytes } from './signing.ts'
 import { newInstall, type RunningKms, type TestInstall } from './testing.ts'
 
 let install: TestInstall

@@ -5,6 +5,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { KeyRef } from '../../lib/keystore/keystore.ts'
+import { signedBytes } from '../../lib/kms-client/signed-message.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { KeyStoreLink, OpenKeyStore } from './key-store-link.ts'
 import type { RingKey } from './key-table.ts'
@@ -27,13 +28,6 @@ export interface SigningKeys {
    * @throws AppError not-found for an id that is not a signing key's, conflict when the token's key is not the one that was made
    */
   readonly sign: (keyId: string, message: Buffer) => Promise<Uint8Array>
-}
-
-const signedPrefix = Buffer.from('KeyScaler signed message, version 1\0')
-
-/** What the signature of a message is over, to be hashed with SHA-256: whoever verifies needs the same bytes. */
-export function signedBytes(message: Uint8Array): Buffer {
-  return Buffer.concat([signedPrefix, message])
 }
 
 interface KnownKey {

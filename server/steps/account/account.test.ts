@@ -70,6 +70,8 @@ function stubKms(): KmsClient & { readonly tenants: string[] } {
     createTenantCa: never,
     issueDeviceCertificate: never,
     issueServiceCertificate: never,
+    createSigningKey: never,
+    signMessage: never,
     newDataKey: async (context, tenant) => {
       const [plaintext, data] = [randomBytes(32), randomUUID()]
       keys.set(`${tenant}/${context}/${data}`, plaintext)

@@ -1,0 +1,110 @@
+/** `keyscaler config export` from outside, for both key stores: what the wizard was told comes out, goes in, and is the same. */
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { steps } from '../install/steps.ts'
+import { leaksIn } from '../testing/canaries.ts'
+import { openScript } from '../testing/script.ts'
+import { type AnswersByStep, type InstallWorld, openInstallWorld } from '../testing/world.ts'
+
+const nssPassword = 'a password of the software store'
+
+describe('keyscaler config export', { concurrency: 1, timeout: 400_000 }, () => {
+  for (const keyStore of ['gemalto-safenet', 'nss'] as const)
+    describe(keyStore, { concurrency: 1 }, () => both(keyStore))
+})
+
+function both(keyStore: 'gemalto-safenet' | 'nss'): void {
+  let world: InstallWorld
+  let answers: AnswersByStep
+  let given: readonly unknown[]
+  before(async () => {
+    world = await openInstallWorld()
+    const { kms } = world.answers
+    const software = { nssFolder: join(world.dir, 'nss'), nssPassword, nssPasswordAgain: nssPassword }
+    answers =
+      keyStore === 'nss' ? { ...world.answers, kms: { keyStore, kmsHost: kms.kmsHost, ...software } } : world.answers
+  })
+  after(() => world.close())
+
+  test('what the wizard was told comes out without a secret, and applied again changes nothing', async () => {
+    const wizard = world.serve()
+    await wizard.said(/Setup code/)
+    const script = await openScript({ ...world, answers })
+    const unasked = await fetch(`${world.url}/setup/answers.yaml`)
+    assert.equal(unasked.status, 401, 'only a session of setup gets it')
+    for (const { id } of steps) assert.equal(await script.post(id), 'done')
+    given = await kept()
+    const file = await exported()
+    const download = await fetch(`${world.url}/answers.yaml`)
+    assert.match(String(download.headers.get('content-disposition')), /^attachment; filename="keyscaler-answers.yaml"$/)
+    assert.equal(await download.text(), file.text)
+    assert.equal(file.text.includes('apiVersion: setup/v1'), true)
+    assert.deepEqual(leaksIn(secrets(), 'the export', file.text), [])
+    assert.deepEqual(await planned(file.path), { changed: false, steps: [] })
+    assert.equal((await wizard.stop()).code, 0)
+    // What is kept sealed stays without anybody being asked to open it: no service runs now.
+    assert.deepEqual(await planned(file.path), { changed: false, steps: [] })
+    assert.match(
+      (await world.validate(file.path).ended).stderr,
+      /account:.*password.*You must provide|password: You must/s
+    )
+  })
+
+  test('on an empty machine, with each secret in a file, it gives the same answers', async () => {
+    const folder = join(world.dir, 'secrets')
+    const { path, text } = await exported('--secrets-in', folder)
+    assert.deepEqual(leaksIn(secrets(), 'the export', text), [])
+    const gone = await world.destroy('--yes').ended
+    assert.equal(gone.code, 0, gone.stderr)
+    const nothing = await world.run('config', 'export').ended
+    assert.deepEqual([nothing.code, /There is no install in /.test(nothing.stderr)], [6, true])
+    const without = await world.apply(path, '--exit').ended
+    assert.deepEqual([without.code, /secrets\/database-dbPassword is missing/.test(without.stderr)], [3, true])
+
+    const named = [...text.matchAll(/file: (\S+)/g)].map(([, name]) => String(name))
+    mkdirSync(folder, { mode: 0o700 })
+    for (const name of new Set(named)) {
+      const [, step = '', field = ''] = /\/([a-z]+)-(\w+)$/.exec(name) ?? []
+      writeFileSync(name, String(answers[step as keyof AnswersByStep][field]), { mode: 0o600 })
+    }
+    assert.equal((await world.validate(path).ended).code, 0)
+    const applied = await world.apply(path, '--exit').ended
+    assert.equal(applied.code, 0, applied.stderr)
+    assert.deepEqual(await kept(), given)
+    assert.deepEqual(await planned((await exported()).path), { changed: false, steps: [] })
+  })
+
+  async function exported(...flags: readonly string[]) {
+    const { code, stdout, stderr } = await world.run('config', 'export', ...flags).ended
+    assert.equal(code, 0, stderr)
+    const path = join(world.dir, 'exported.yaml')
+    writeFileSync(path, stdout)
+    return { path, text: stdout }
+  }
+
+  async function planned(file: string) {
+    const { code, stdout, stderr } = await world.plan(file, '--output', 'json').ended
+    assert.equal(code, 0, stderr)
+    const { changed, steps: submitted } = JSON.parse(stdout)
+    return { changed, steps: submitted }
+  }
+
+  /** Without what only the install itself has made. */
+  function kept() {
+    return world.query(
+      `SELECT step, answer_values FROM {db}.answers a WHERE revision = (SELECT MAX(revision) FROM {db}.answers b
+       WHERE b.step = a.step) ORDER BY step`
+    )
+  }
+
+  function secrets(): ReadonlyMap<string, string> {
+    const { database, kms, account } = answers
+    return new Map([
+      ['database password', String(database.dbPassword)],
+      ['key store password', String(kms.password ?? kms.nssPassword)],
+      ["administrator's password", String(account.password)]
+    ])
+  }
+}
