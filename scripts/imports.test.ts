@@ -39,7 +39,7 @@ const allowed: readonly (readonly [room: string, may: readonly string[]])[] = [
 ]
 
 /** Tests and what only tests use may start the sandbox; demo and e2e use everything from outside. */
-const isProof = (file: string) => /\.test\.ts$|\.contract\.ts$|(^|[/-])testing(\.ts$|\/)/.test(file)
+const isProof = (file: string) => /\.test\.ts$|\.contract\.ts$|(^|[/-])testing(\.ts$|\/)|^server\/crash\//.test(file)
 
 const files = globSync(['server/**/*.ts', 'services/**/*.ts', 'lib/**/*.ts', 'sandbox/**/*.ts'], { cwd: root }).sort()
 

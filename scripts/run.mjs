@@ -1,4 +1,4 @@
-// The one entry of `npm start`, `npm test` and `npm run demo|bench|keyscaler`: makes sure of what the command needs, then
+// The one entry of `npm start`, `npm test` and `npm run demo|bench|keyscaler|test:crash`: makes sure of what the command needs, then
 // becomes it. Plain JavaScript with nothing installed, so that any Node >= 20 can run it.
 import { join } from 'node:path'
 import { becomeProgram } from './prepare/become.mjs'
@@ -10,7 +10,8 @@ const programs = {
   demo: ['sandbox/demo.ts'],
   bench: ['bench/main.ts'],
   keyscaler: ['server/cli.ts'],
-  test: ['scripts/test.ts']
+  test: ['scripts/test.ts'],
+  'test:crash': ['server/crash/main.ts']
 }
 
 const [command = '', ...args] = process.argv.slice(2)

@@ -15,6 +15,7 @@ import { processTarget } from './deploy/targets/process.ts'
 import { type Install, openInstall, unlockRequest } from './install/install.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
+import { sweepTornFiles } from './install/torn-files.ts'
 import { settledWords, settlePending } from './key-store-password/change-password.ts'
 import { answerStartRequest, startRequest } from './key-store-password/start-request.ts'
 import { openAccess } from './web/access.ts'
@@ -49,6 +50,7 @@ export interface Wizard {
 export async function serve(options: ServeOptions): Promise<Wizard> {
   const { stateDir, log, say } = options
   const unlock = await takeStateLock(stateDir)
+  await sweepTornFiles(stateDir)
   const target = processTarget({ stateDir, root })
   const install = await openInstall({ stateDir, steps, target }).catch((thrown) => {
     unlock()

@@ -8,7 +8,8 @@ import { AppError } from '../errors/app-error.ts'
 /** Replaces the file atomically; a crash leaves the old one or the new one. */
 export async function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  // The pid tells whoever finds it after a kill that nobody writes it any more.
+  const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`
   try {
     const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600)
     try {

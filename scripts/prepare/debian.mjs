@@ -24,7 +24,9 @@ const packages = [
   { name: 'libnss3', for: ['sandbox'], libraries: ['libsoftokn3.so', 'nss/libsoftokn3.so'] },
   { name: 'chromium', for: ['test'], programs: ['chromium', 'chromium-browser', 'google-chrome'], any: true },
   // Independent witnesses: OpenSC reads our tokens, strongSwan's pki enrols with our EST.
-  { name: 'opensc', for: ['test'], programs: ['pkcs11-tool'] },
+  { name: 'opensc', for: ['test', 'crash'], programs: ['pkcs11-tool'] },
+  // Witness of the crash harness: it sees every system call.
+  { name: 'strace', for: ['crash'], programs: ['strace'] },
   { name: 'strongswan-pki', for: ['test'], programs: ['pki'] },
   { name: 'libstrongswan-standard-plugins', for: ['test'], libraries: ['ipsec/plugins/libstrongswan-openssl.so'] },
   { name: 'libstrongswan-extra-plugins', for: ['test'], libraries: ['ipsec/plugins/libstrongswan-curl.so'] },

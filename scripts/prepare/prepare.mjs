@@ -9,14 +9,16 @@ import { say } from './report.mjs'
 /**
  * Makes sure of everything a command needs; says nothing when nothing is missing.
  * @param {string} root the checkout
- * @param {string} command start, demo, bench, test or keyscaler
+ * @param {string} command start, demo, bench, test, test:crash or keyscaler
  * @returns {Promise<string | null>} the Node to run it with; null when something is missing, which has been said
  */
 export async function prepare(root, command) {
   const sandbox = command !== 'keyscaler'
   const kafka = sandbox && command !== 'bench' && process.env.KEYSCALER_SANDBOX_KAFKA !== 'mock'
   const build = !modulesAreHere(root)
-  const missing = installable(missingPackages({ sandbox, test: command === 'test', kafka, build }))
+  const missing = installable(
+    missingPackages({ sandbox, test: command === 'test', crash: command === 'test:crash', kafka, build })
+  )
   if (missing === null) return null
   try {
     const [node] = await Promise.all([findNode(root) ?? provideNode(root), providePackages(missing)])

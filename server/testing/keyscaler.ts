@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly kafka: 'apache' | 'mock'
   /** Where node keeps what it compiled: a killed wizard is started again in half the time. */
   readonly compiled?: string
+  /** Added to its environment. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 export interface Ended {
@@ -44,7 +46,8 @@ export interface Keyscaler {
 
 const lookEveryMs = 2
 
-export function startKeyscaler(args: readonly string[], { confPath, home, kafka, compiled }: Surroundings): Keyscaler {
+export function startKeyscaler(args: readonly string[], surroundings: Surroundings): Keyscaler {
+  const { confPath, home, kafka, compiled, environment } = surroundings
   const program = [process.execPath, fromRoot('server/cli.ts'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -54,7 +57,8 @@ export function startKeyscaler(args: readonly string[], { confPath, home, kafka,
       ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
       KEYSCALER_LIFELINE_FD: '3',
       KEYSCALER_SANDBOX_KAFKA: kafka,
-      ChrystokiConfigurationPath: confPath
+      ChrystokiConfigurationPath: confPath,
+      ...environment
     }
   })
   const printed = { stdout: '', stderr: '' }

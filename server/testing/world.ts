@@ -1,5 +1,5 @@
 /** One install of its own over the shared servers: a state folder, a partition, names and ports, by both doors. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -46,10 +46,19 @@ export interface InstallWorld {
   readonly close: () => Promise<void>
 }
 
+export interface WorldOptions {
+  /** Where `keyscaler` finds the database, when something stands in between. */
+  readonly databasePort?: number
+  /** A folder of compiled code that several worlds share; absent: one of its own. */
+  readonly compiled?: string
+  /** Asked at each start: what is added to the environment of `keyscaler`. */
+  readonly environment?: () => Readonly<Record<string, string>>
+}
+
 /** Services stop within ten seconds. */
 const goneWithinMs = 12_000
 
-export async function openInstallWorld(): Promise<InstallWorld> {
+export async function openInstallWorld(options: WorldOptions = {}): Promise<InstallWorld> {
   const dir = mkdtempSync(join(tmpdir(), 'ks-install-'))
   const stateDir = join(dir, 'state')
   const { mariadb, memcached, kafka } = await sharedSandbox(sharedParts)
@@ -65,7 +74,7 @@ export async function openInstallWorld(): Promise<InstallWorld> {
     welcome: { acceptTerms: true },
     database: {
       dbHost: mariadb.host,
-      dbPort: mariadb.port,
+      dbPort: options.databasePort ?? mariadb.port,
       dbName: database,
       dbUser: mariadb.user,
       dbPassword: mariadb.password
@@ -102,14 +111,16 @@ export async function openInstallWorld(): Promise<InstallWorld> {
   }
   const pool = openPool(mariadb, 2)
   const wizardPort = await freePort()
-  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind, compiled: join(dir, 'compiled') }
+  const compiled = options.compiled ?? join(dir, 'compiled')
+  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind, compiled }
   // Node writes what it compiled at a clean end only, which none that is killed has.
-  await startKeyscaler(['--version'], surroundings).ended
+  if (!existsSync(compiled)) await startKeyscaler(['apply', '/dev/null', '--dry-run'], surroundings).ended
   const started: Keyscaler[] = []
   let closed = false
   const start = (...args: readonly string[]) => {
     if (closed) throw new Error('this install is closed')
-    const keyscaler = startKeyscaler([...args, '--state', stateDir], surroundings)
+    const environment = options.environment?.() ?? {}
+    const keyscaler = startKeyscaler([...args, '--state', stateDir], { ...surroundings, environment })
     started.push(keyscaler)
     return keyscaler
   }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { compiledCode } from '../../../lib/keystore/compiled-code.ts'
 import { startTimeOf } from '../../../lib/process/start-time.ts'
 import { exitNotePath, readExitNote } from '../../../lib/service/exit-note.ts'
 import { isAlive, type PidRecord, pidsServing, writePidRecord } from './pid-record.ts'
@@ -113,7 +114,7 @@ async function signalled(record: PidRecord, signal: 'SIGTERM' | 'SIGKILL', withi
 
 function surroundings(): Record<string, string> {
   const { PATH = '/usr/bin:/bin', HOME = '/', LANG = 'C.UTF-8' } = process.env
-  return { PATH, HOME, LANG }
+  return { PATH, HOME, LANG, ...compiledCode() }
 }
 
 function nobody(configHash: string): PidRecord {
