@@ -243,8 +243,8 @@ test('a finished install has no route of setup; keyscaler unlock on the host ope
 
   const wizard = await start({ stateDir })
   for (const path of ['/setup', '/setup/code', '/setup/steps/welcome', '/%73etup', '/setup/session']) {
-    assert.equal((await ask(wizard.url, path)).status, 404, path)
-    assert.equal((await ask(wizard.url, path, { method: 'POST', headers: json, body: '{}' })).status, 404, path)
+    assert.equal((await ask(wizard.url, path)).status, 410, path)
+    assert.equal((await ask(wizard.url, path, { method: 'POST', headers: json, body: '{}' })).status, 410, path)
   }
   assert.equal((await ask(wizard.url, '/', { headers: { accept: 'text/html' } })).status, 200)
   assert.equal(wizard.code, '')

@@ -194,7 +194,7 @@ test('the page: a fresh code opens it and nothing of setup; the right password e
   assert.equal((await post(`${place}/session`, { code })).status, 401)
   for (const path of ['/setup', '/setup/steps/kms', '/setup/progress']) {
     const { status } = await door.ask(path, { headers: { ...json, authorization: `Bearer ${token}` } })
-    assert.equal(status, 404, path)
+    assert.equal(status, 410, path)
   }
   assert.deepEqual(await since(), { logins: 0, rejections: 0 })
 

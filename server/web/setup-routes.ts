@@ -13,6 +13,7 @@ import type { DefinedStep } from '../steps/define-step.ts'
 import { readPasted } from '../steps/kms/pasted.ts'
 import { type ApplyResult, type StepId, stepIds } from '../steps/step.ts'
 import type { Access } from './access.ts'
+import { honourIdempotencyKeys } from './api/idempotency.ts'
 import { changePasswordRoutes } from './change-password-routes.ts'
 import { type Caller, callerOf, neverStore, refuseForgery, refuseReadOnly } from './guard.ts'
 import { type AnswerForm, answerFormOf, type PostedStep, postedStep } from './negotiation.ts'
@@ -56,6 +57,7 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
   app.addHook('preValidation', async (request) => {
     if (request.method === 'POST') refuseForgery(request, callerIn(request))
   })
+  honourIdempotencyKeys(app, install)
 
   const callerIn = (request: FastifyRequest): Caller => {
     const caller = callers.get(request)
