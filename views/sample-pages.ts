@@ -12,6 +12,7 @@ import type {
   KmsPanel,
   Page,
   PasswordPage,
+  PlanPage,
   Product,
   SetupPage
 } from '../server/web/view-model.ts'
@@ -22,6 +23,21 @@ const product: Product = {
   build: '550a9cb',
   copyright: '© 2026 KeyScaler Setup contributors',
   vendor: { text: 'Device Authority', href: 'https://www.deviceauthority.com/' }
+}
+
+const plan: PlanPage = {
+  product,
+  steps: [{ id: 'database', title: 'Database Configuration' }],
+  plan: {
+    install: null,
+    items: [
+      { step: 'database', kind: 'schema', name: 'keyscaler', action: 'create', why: 'not done yet' },
+      { step: 'database', kind: 'answers', name: 'database', action: 'create', why: 'not answered yet' }
+    ],
+    steps: ['database'],
+    changed: true,
+    hash: '0'.repeat(64)
+  }
 }
 
 const problem: ProblemPage = {
@@ -518,6 +534,7 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     prerequisites: { template: '/help/prerequisites.eta', model: { product } },
     support: { template: '/help/support.eta', model: { product } },
     terms: { template: '/help/terms.eta', model: { product } },
+    plan: { template: '/plan.eta', model: plan },
     problem: { template: '/help/problem.eta', model: problem }
   }
 }

@@ -22,7 +22,7 @@ import type { RawAnswers } from './answers-file.ts'
 import { applyContext } from './apply-step.ts'
 import { openBootFile, type StoredAnswers } from './boot-file.ts'
 import { isBeingDestroyed } from './destroy-record.ts'
-import { type Plan, planAnswers } from './plan.ts'
+import { type Plan, type PlanOptions, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper } from './secrets.ts'
 import { bootStore, type InstallStore, type LedgerRow, moveIn, mysqlStore } from './store.ts'
@@ -58,7 +58,7 @@ export interface Install {
   /** @throws AppError locked, out-of-order, conflict */
   readonly submit: (step: StepId, raw: Readonly<Record<string, unknown>>, options: SubmitOptions) => Promise<Outcome>
   /** What submitting these answers would do; changes nothing. @throws AppError invalid-input */
-  readonly plan: (wanted: RawAnswers) => Promise<Plan>
+  readonly plan: (wanted: RawAnswers, options?: PlanOptions) => Promise<Plan>
   readonly ledger: () => Promise<readonly LedgerRow[]>
   /** Latest answers of a step; the database step's are known without the database. */
   readonly storedAnswers: (step: string) => Promise<StoredAnswers | undefined>
@@ -234,14 +234,15 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       const findings = await parsed.submission.check(await surroundings(id), watch)
       return { fields: fieldMessages(findings), findings }
     },
-    plan: async (wanted) => {
+    plan: async (wanted, planOptions = {}) => {
       const [current, ledger] = await Promise.all([answers(), store.ledger()])
       // An install in which nothing was ever answered is none yet: its id says nothing.
       const id = current.size === 0 && ledger.length === 0 ? null : install
       const { openSecret } = ground
       return planAnswers(
         { install: id, steps, answers: current, ledger, finished: ground.finished(), openSecret },
-        wanted
+        wanted,
+        planOptions
       )
     },
     ledger: () => store.ledger(),

@@ -55,19 +55,38 @@ export const nothingThere = (steps: readonly DefinedStep[]): PlanGround => ({
   openSecret: () => Promise.resolve('')
 })
 
+export interface PlanOptions {
+  /** What nobody has answered yet is named as such, from the first such step on, instead of refused. */
+  readonly unanswered?: boolean
+}
+
 /**
  * @param wanted answers by step, as typed; a step that is absent keeps its stored answers
- * @throws AppError invalid-input naming the step and its fields when answers are missing or wrong
+ * @throws AppError invalid-input naming the step and its fields (`steps/<id>/<field>`) when answers are missing or wrong
  */
-export async function planAnswers(ground: PlanGround, wanted: RawAnswers): Promise<Plan> {
+export async function planAnswers(
+  ground: PlanGround,
+  wanted: RawAnswers,
+  { unanswered = false }: PlanOptions = {}
+): Promise<Plan> {
   const { steps, answers } = ground
   const done = new Map(progressOf(steps, answers).map(({ id, state }) => [id, state === 'done']))
   const earlier: Record<string, Submission['values']> = {}
   const changing = new Set<StepId>()
   const items: PlanItem[] = []
   const revisions: unknown[] = []
+  let open = false
   for (const step of steps) {
     const stored = answers.get(step.id)
+    const given = wanted[step.id] !== undefined || stored !== undefined
+    open ||= unanswered && !given && !step.parse({}).ok
+    if (open && !given) {
+      // What it would make depends on answers that are not there.
+      items.push({ step: step.id, kind: 'answers', name: step.id, action: 'create', why: 'not answered yet' })
+      changing.add(step.id)
+      revisions.push([step.id, 0])
+      continue
+    }
     const submission = await wantedOf(ground, step, wanted[step.id], stored)
     const changed = await differenceOf(ground, step, submission, stored)
     const because = reasonFor(step, stored, changed, done.get(step.id) === true, staleBecause(steps, step, changing))
@@ -116,8 +135,10 @@ async function wantedOf(
     return step.restore(stored.values, {})
   const parsed = await readAnswers(ground, step, raw ?? {}, stored)
   if (parsed.ok) return parsed.submission
-  const fields = Object.entries(parsed.fields).map(([name, why]) => `${name}: ${why}`)
-  throw new AppError('invalid-input', `${step.title}: ${fields.join(' ')}`, { fields: parsed.fields })
+  const fields = Object.entries(parsed.fields)
+  throw new AppError('invalid-input', `${step.title}: ${fields.map(([name, why]) => `${name}: ${why}`).join(' ')}`, {
+    fields: Object.fromEntries(fields.map(([name, why]) => [`steps/${step.id}/${name}`, why]))
+  })
 }
 
 /** The same values and no secret: what is kept stays, and nobody has to be asked to open it. */

@@ -14,6 +14,7 @@ import { readPasted } from '../steps/kms/pasted.ts'
 import { type ApplyResult, type StepId, stepIds } from '../steps/step.ts'
 import type { Access } from './access.ts'
 import { honourIdempotencyKeys } from './api/idempotency.ts'
+import { planRoutes } from './api/plan-routes.ts'
 import { changePasswordRoutes } from './change-password-routes.ts'
 import { type Caller, callerOf, neverStore, refuseForgery, refuseReadOnly } from './guard.ts'
 import { type AnswerForm, answerFormOf, type PostedStep, postedStep } from './negotiation.ts'
@@ -195,6 +196,7 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
   }
 
   changePasswordRoutes(app, { install, render, pageLine })
+  planRoutes(app, options)
 }
 
 function submitOptions(posted: PostedStep, form: AnswerForm, watch: Watcher | undefined) {

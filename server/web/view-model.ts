@@ -5,6 +5,7 @@
 import type { TestedRow } from '../../lib/luna-client/tested-matrix.ts'
 import type { Finding, Verdict } from '../checks/check.ts'
 import type { Remark } from '../checks/hsm-client.ts'
+import type { Plan } from '../install/plan.ts'
 import type { InstallResult } from '../steps/complete/result.ts'
 import type { FoundPartition } from '../steps/kms/partitions.ts'
 import type { Pasted } from '../steps/kms/pasted.ts'
@@ -145,6 +146,12 @@ export interface ClientChoice {
 export interface CompleteModel extends InstallResult {
   /** Paths of what is to be taken along (keepsake-routes.ts); the record once setup is finished. */
   readonly keepsakes: { readonly answers: string; readonly record?: string }
+}
+
+/** views/plan.eta. */
+export interface PlanPage extends Page {
+  readonly plan: Plan
+  readonly steps: readonly { readonly id: StepId; readonly title: string }[]
 }
 
 /** views/code.eta: the one-time setup code, also after `keyscaler unlock`. */

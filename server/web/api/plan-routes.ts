@@ -1,0 +1,155 @@
+/**
+ * Plan and apply over HTTP: the same planner, the same hash and the same way in as `keyscaler plan` and `keyscaler apply`.
+ * GET /setup/plan is about the answers that are kept, POST /setup/plan about those that are sent; POST /setup/apply does
+ * what was agreed on, or says with 409 what has moved since.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { AppError } from '../../../lib/errors/app-error.ts'
+import { problemOf } from '../../../lib/service/problems.ts'
+import { applyAnswers } from '../../install/apply-answers.ts'
+import type { Install } from '../../install/install.ts'
+import { movedBetween, type Plan } from '../../install/plan.ts'
+import type { Watcher } from '../../install/submit.ts'
+import type { ApplyResult, StepId } from '../../steps/step.ts'
+import { answerFormOf, prefersPage } from '../negotiation.ts'
+import { product } from '../product.ts'
+import type { PlanPage } from '../view-model.ts'
+import { applyFrom, type Wanted, wantedFrom } from './wanted-answers.ts'
+
+export interface PlanRoutesOptions {
+  readonly install: Install
+  /** As in setup-routes.ts. */
+  readonly finished: () => Promise<void>
+}
+
+export interface Applied {
+  readonly changed: boolean
+  /** Hash of the plan that was done. */
+  readonly plan: string
+  /** Steps that were submitted. */
+  readonly steps: readonly StepId[]
+  readonly showOnce: NonNullable<ApplyResult['showOnce']>
+  /** Setup is finished, and locked. */
+  readonly finished: boolean
+}
+
+/** How many plans are remembered, so that a refused one can be told apart from what is now. */
+const rememberedPlans = 32
+
+export function planRoutes(app: FastifyInstance, { install, finished }: PlanRoutesOptions): void {
+  const plans = new Map<string, Plan>()
+  let running: { readonly since: string } | null = null
+
+  const planned = async (wanted: Wanted['steps'], unanswered: boolean) => {
+    const plan = await install.plan(wanted, { unanswered })
+    plans.delete(plan.hash)
+    plans.set(plan.hash, plan)
+    for (const hash of plans.keys()) if (plans.size > rememberedPlans) plans.delete(hash)
+    return plan
+  }
+  const answerPlan = (request: FastifyRequest, reply: FastifyReply, plan: Plan) => {
+    if (!prefersPage(request)) return plan
+    const page: PlanPage = { product, plan, steps: install.steps.map(({ id, title }) => ({ id, title })) }
+    return reply.viewAsync('/plan.eta', page)
+  }
+
+  app.get('/setup/plan', async (request, reply) => answerPlan(request, reply, await planned({}, true)))
+  app.post('/setup/plan', async (request, reply) => {
+    const { steps } = wantedFrom(request.body, install.steps)
+    return answerPlan(request, reply, await planned(steps, false))
+  })
+
+  app.post('/setup/apply', async (request, reply) => {
+    const order = applyFrom(request.body, install.steps)
+    if (running !== null) {
+      throw new AppError('conflict', `Another apply is under way since ${running.since}.`, {
+        cure: 'Wait until it has ended; GET /setup/progress tells how far it is.'
+      })
+    }
+    running = { since: new Date().toISOString() }
+    try {
+      const now = await planned(order.steps, false)
+      if (now.hash !== order.plan) return answerMoved(request, reply, plans.get(order.plan) ?? null, now)
+      const outcome = await apply(install, order, now)
+      if (install.finishedAt() !== null) await finished()
+      if (outcome.error !== null) return answerStopped(request, reply, outcome)
+      if (answerFormOf(request) === 'html' && prefersPage(request)) return reply.redirect('/', 303)
+      return outcome.applied
+    } finally {
+      running = null
+    }
+  })
+}
+
+interface ApplyOutcome {
+  readonly applied: Applied
+  /** What stopped it; the steps before it stand. */
+  readonly error: AppError | null
+  readonly stoppedAt: StepId | null
+}
+
+async function apply(install: Install, order: Wanted, plan: Plan, watch: Watcher = {}): Promise<ApplyOutcome> {
+  const done: StepId[] = []
+  const showOnce: NonNullable<ApplyResult['showOnce']>[number][] = []
+  let current: StepId | null = null
+  let error: AppError | null = null
+  try {
+    if (plan.changed) {
+      await applyAnswers(install, order, plan, {
+        begin: (step) => {
+          current = step
+        },
+        done: (step) => void done.push(step),
+        showOnce: async (_step, values) => void showOnce.push(...values),
+        watch
+      })
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown
+    error = thrown
+  }
+  const applied = {
+    changed: done.length > 0,
+    plan: plan.hash,
+    steps: done,
+    showOnce,
+    finished: install.finishedAt() !== null
+  }
+  return { applied, error, stoppedAt: error === null ? null : current }
+}
+
+function answerMoved(request: FastifyRequest, reply: FastifyReply, agreed: Plan | null, now: Plan) {
+  const moved = agreed === null ? null : movedBetween(agreed, now)
+  const words = (moved ?? []).map(({ was, is }) => {
+    const { kind, name, action, why } = is ?? was ?? { kind: '', name: '', action: 'gone', why: '' }
+    return `${kind} ${name}: ${is === null ? 'gone' : `${action} (${why})`}.`
+  })
+  const said = 'The plan is not the one that was agreed on: something has changed since.'
+  const error = new AppError('conflict', [said, ...words].join(' '), {
+    cure: 'Look at the plan that comes with this answer; to go on with it, send its hash.'
+  })
+  return answerProblem(request, reply, error, { ...(moved === null ? {} : { moved }), plan: now })
+}
+
+function answerStopped(request: FastifyRequest, reply: FastifyReply, { applied, error, stoppedAt }: ApplyOutcome) {
+  const { code, message, cure, fields = {}, cause } = error ?? new AppError('internal', 'stopped without a reason')
+  const places = Object.entries(fields).map(([name, why]) => [`steps/${stoppedAt}/${name}`, why] as const)
+  const placed = new AppError(code, message, {
+    ...(places.length === 0 ? {} : { fields: Object.fromEntries(places) }),
+    ...(cure === undefined ? {} : { cure }),
+    cause
+  })
+  return answerProblem(request, reply, placed, { stoppedAt, done: applied.steps, showOnce: applied.showOnce })
+}
+
+/** A page says the same by its words (wizard-app.ts). */
+function answerProblem(request: FastifyRequest, reply: FastifyReply, error: AppError, more: object) {
+  if (prefersPage(request)) throw error
+  const problem = problemOf(error, request.id)
+  if (problem.status >= 500) request.log.error({ err: error }, problem.title)
+  if (problem.status === 503) reply.header('retry-after', '2')
+  return reply
+    .code(problem.status)
+    .type('application/problem+json')
+    .send({ ...problem, ...more })
+}
