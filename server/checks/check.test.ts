@@ -151,3 +151,35 @@ test('a rung without a last word is a mistake of ours, and is told as a failure'
   assert.equal(finding?.verdict, 'fail')
   assert.match(finding?.say ?? '', /last outcome/)
 })
+
+test('a check of which all is skipped is not run, and says why it was not', async () => {
+  let observed = 0
+  const ladder = stairs(async () => ++observed)
+  const skip = new Map(['t.1', 't.2', 't.3'].map((id) => [id, 'comes later']))
+  const told: Finding[] = []
+  const findings = await ladder.run(0, { ...around, skip }, { finding: (finding) => told.push(finding) })
+  assert.equal(observed, 0)
+  assert.deepEqual(told, findings)
+  assert.deepEqual(
+    findings.map(({ id, verdict, say, skipped }) => [id, verdict, say, skipped]),
+    [1, 2, 3].map((height) => [`t.${height}`, 'skip', 'Skipped: comes later', 'comes later'])
+  )
+})
+
+test('no rung hides behind a skipped one: those after it are judged, and when nothing was seen the next one says so', async () => {
+  const skip = new Map([['t.1', 'comes later']])
+  const judged = await stairs(async () => 0).run(0, { ...around, skip }, {})
+  assert.deepEqual(
+    judged.map(({ verdict }) => verdict),
+    ['skip', 'fail', 'fail']
+  )
+  const broken = await stairs(() => Promise.reject(new Error('no stairs'))).run(0, { ...around, skip }, {})
+  assert.deepEqual(
+    broken.map(({ verdict, say }) => [verdict, say]),
+    [
+      ['skip', 'Skipped: comes later'],
+      ['fail', 'no stairs'],
+      ['skip', 'Not reached.']
+    ]
+  )
+})

@@ -23,6 +23,8 @@ export interface Finding {
   readonly field?: string
   /** One click that puts right answers in: label of the button, and the values by field name. */
   readonly offer?: Offer
+  /** Why somebody had it left out; only with `skip`, and kept with the answers. */
+  readonly skipped?: string
   /** The return code that this is about, where a PKCS#11 call was refused. */
   readonly ckr?: { readonly code: number; readonly name: string }
   readonly ms: number
@@ -32,6 +34,9 @@ export interface Offer {
   readonly label: string
   readonly values: Readonly<Record<string, string>>
 }
+
+/** Checks that are left out, by id, each with the reason that was given. Which may be is server/install/skips.ts' to say. */
+export type Skips = ReadonlyMap<string, string>
 
 type Says<Seen, T> = T | ((seen: Seen) => T)
 
@@ -74,6 +79,8 @@ export interface CheckSurroundings {
   readonly progress: (what: string) => void
   /** Capabilities by name that the wizard gives (the database pool after step 2, the KMS client after step 3). */
   readonly services: SurroundingServices
+  /** An observation leaves out what only these look at; absent: none. */
+  readonly skip?: Skips
 }
 
 /** Filled by server/install; a check that needs one that is absent reports `skip`. */
@@ -115,7 +122,7 @@ export function defineLadder<Answers, Seen>(
     find: async (answers, around, { signal, watch, elapsed }) => {
       const seen = await observe(answers, around, signal)
       signal.throwIfAborted()
-      return judgeLadder(rungs, seen, elapsed(), watch)
+      return judgeLadder(rungs, seen, elapsed(), watch, around.skip)
     }
   })
 }
@@ -140,6 +147,10 @@ export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<An
   return {
     ids: spec.ids,
     run: async (answers, around, watch) => {
+      const { skip = nothingSkipped } = around
+      const rungsHere = spec.rungs(answers)
+      // Nothing that it could say is asked for: it is not run at all.
+      if (rungsHere.every(({ id }) => skip.has(id))) return judgeLadder(rungsHere.map(unjudged), null, 0, watch, skip)
       const started = performance.now()
       const elapsed = () => Math.round(performance.now() - started)
       let what = spec.title
@@ -154,11 +165,12 @@ export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<An
       } catch (thrown) {
         const late = thrown instanceof DeadlineError
         const say = late ? `No answer within ${deadlineMs / 1000} s (waiting for: ${what}).` : messageOf(thrown)
-        return spec.rungs(answers).map((rung, index) => {
+        const first = rungsHere.find(({ id }) => !skip.has(id))
+        return rungsHere.map((rung) => {
           const finding =
-            index === 0
+            rung === first
               ? unobserved(rung, { fix: said(spec.fix, answers), field: spec.field }, say, elapsed())
-              : notReached(rung)
+              : (leftOut(rung, skip) ?? notReached(rung))
           watch.finding?.(finding)
           return finding
         })
@@ -179,6 +191,16 @@ export async function runChecks<Answers>(
   return (await Promise.all(checks.map((check) => check.run(answers, around, watch)))).flat()
 }
 
+const nothingSkipped: Skips = new Map()
+
+/** A rung that was left out is never judged. */
+const unjudged = ({ id, title }: Pick<Finding, 'id' | 'title'>): Rung<null> => ({ id, title, outcomes: [] })
+
+function leftOut({ id, title }: Pick<Finding, 'id' | 'title'>, skip: Skips): Finding | null {
+  const reason = skip.get(id)
+  return reason === undefined ? null : { id, title, verdict: 'skip', say: `Skipped: ${reason}`, skipped: reason, ms: 0 }
+}
+
 function notReached(rung: Pick<Finding, 'id' | 'title'>): Finding {
   return { id: rung.id, title: rung.title, verdict: 'skip', say: 'Not reached.', ms: 0 }
 }
@@ -195,19 +217,22 @@ function unobserved(
 }
 
 /**
- * Judges an observation rung by rung: after a failed one the rest is `skip`, independent ones apart.
+ * Judges an observation rung by rung: after a failed one the rest is `skip`, independent ones apart. One that is left out
+ * counts as if it had passed: those after it are judged all the same, so that none hides behind it.
  * @param ms what a rung without a time of its own took
  */
 export function judgeLadder<Seen>(
   rungs: readonly Rung<Seen>[],
   seen: Seen,
   ms: number,
-  watch: CheckWatcher
+  watch: CheckWatcher,
+  skip: Skips = nothingSkipped
 ): Finding[] {
   let failed = false
   return rungs.map((rung) => {
     const finding =
-      failed && !rung.independent ? notReached(rung) : judge(rung, seen, Math.round(rung.took?.(seen) ?? ms))
+      leftOut(rung, skip) ??
+      (failed && !rung.independent ? notReached(rung) : judge(rung, seen, Math.round(rung.took?.(seen) ?? ms)))
     failed ||= finding.verdict === 'fail'
     watch.finding?.(finding)
     return finding

@@ -32,6 +32,8 @@ export interface KafkaQuestion {
   readonly settings: BrokerSettings
   readonly topicPrefix: string
   readonly replication: number
+  /** What is left out: logging in, making a scratch topic, sending a record. */
+  readonly without?: { readonly login: boolean; readonly topic: boolean; readonly record: boolean } | undefined
 }
 
 /** Never throws for what a peer does. */
@@ -45,13 +47,13 @@ export async function observeKafka(question: KafkaQuestion, progress: (what: str
   }
   const reachable = greetings.filter(isGood).map(({ server }) => server)
   // One that is down is told, and is no reason not to look at the others; kafkajs would try them in random order.
-  if (reachable.length === 0) return seen
+  if (reachable.length === 0 || question.without?.login === true) return seen
   const broker = openBroker({ ...settings, brokers: reachable })
   try {
     progress('metadata of the cluster')
     const cluster = await broker.metadata()
     const known = { ...seen, cluster, mock: isMockCluster(cluster) }
-    if (replication > cluster.brokers.length) return known
+    if (replication > cluster.brokers.length || question.without?.topic === true) return known
     return { ...known, ...(await tryTopic(broker, known.mock, question, progress)) }
   } catch (thrown) {
     return { ...seen, login: problemOf(thrown) }
@@ -68,7 +70,7 @@ export function isGood(greeting: BrokerGreeting): boolean {
 async function tryTopic(
   broker: Broker,
   mock: boolean,
-  { topicPrefix, replication }: KafkaQuestion,
+  { topicPrefix, replication, without }: KafkaQuestion,
   progress: (what: string) => void
 ): Promise<Pick<KafkaSeen, 'rights' | 'roundTrip'>> {
   const topic = `${topicPrefix}.check${mock ? '' : `-${randomBytes(5).toString('hex')}`}`
@@ -79,14 +81,9 @@ async function tryTopic(
     return { rights: problemOf(thrown), roundTrip: undefined }
   }
   let roundTrip: StageProblem | null = null
-  try {
+  if (without?.record !== true) {
     progress('one record sent and read back')
-    const nonce = randomBytes(16).toString('hex')
-    const from = await broker.produce(topic, [{ key: 'check', value: nonce }])
-    // Joining a group takes a stock broker 3 s (group.initial.rebalance.delay.ms).
-    await broker.consumeOne(topic, ({ value }) => value === nonce, { from, deadlineMs: 6000 })
-  } catch (thrown) {
-    roundTrip = problemOf(thrown)
+    roundTrip = await tryRecord(broker, topic).then(() => null, problemOf)
   }
   if (mock) return { rights: null, roundTrip }
   try {
@@ -95,6 +92,13 @@ async function tryTopic(
   } catch (thrown) {
     return { rights: problemOf(thrown), roundTrip }
   }
+}
+
+async function tryRecord(broker: Broker, topic: string): Promise<void> {
+  const nonce = randomBytes(16).toString('hex')
+  const from = await broker.produce(topic, [{ key: 'check', value: nonce }])
+  // Joining a group takes a stock broker 3 s (group.initial.rebalance.delay.ms).
+  await broker.consumeOne(topic, ({ value }) => value === nonce, { from, deadlineMs: 6000 })
 }
 
 function problemOf(thrown: unknown): StageProblem {

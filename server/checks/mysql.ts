@@ -52,6 +52,8 @@ export interface MysqlQuestion {
   readonly schema: string
   /** Id of the install that asks. */
   readonly install: string
+  /** No scratch table, no scratch user. */
+  readonly withoutRights?: boolean | undefined
 }
 
 /**
@@ -96,6 +98,7 @@ export async function observeMysql(
     const contents = await schemaContents(session, schema, question.install)
     seen = { ...seen, server, contents }
     if (contents.state === 'foreign' || contents.otherInstalls.length > 0) return seen
+    if (question.withoutRights === true) return seen
     progress('the rights in a scratch table')
     const rights = await proveRights(session, contents.state === 'absent' ? null : schema, schema)
     return { ...seen, rights }

@@ -6,9 +6,10 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import { openLog } from '../../lib/log/log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
 import { identityFiles } from '../deploy/service-identity.ts'
-import { readAnswersFile } from '../install/answers-file.ts'
+import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
 import { applyAnswers } from '../install/apply-answers.ts'
 import type { Plan } from '../install/plan.ts'
+import { skipRefusal, skipTyped } from '../install/skips.ts'
 import { steps } from '../install/steps.ts'
 import { serve } from '../main.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
@@ -26,6 +27,7 @@ interface ApplyFlags {
   readonly dryRun: boolean
   readonly plan?: string
   readonly only?: string
+  readonly skip: readonly string[]
   readonly yes: boolean
   readonly input: boolean
   readonly output: 'text' | 'json'
@@ -42,6 +44,12 @@ export function registerApply(program: Command, defaultState: string): void {
     .option('--dry-run', 'say what would be done, as keyscaler plan', false)
     .option('--plan <hash>', 'do only what was agreed on: the hash of keyscaler plan, or its JSON in a file')
     .option('--only <step>', 'submit this step and no other')
+    .option(
+      '--skip <check=reason>',
+      'leave a check out, if it is not a strict one; the reason is kept (again for each check)',
+      (typed: string, before: readonly string[]) => [...before, typed],
+      []
+    )
     .option('--yes', 'do not ask before changes (asked on a terminal only)', false)
     .option('--no-input', 'never ask anything')
     .addOption(
@@ -55,7 +63,7 @@ export function registerApply(program: Command, defaultState: string): void {
 async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const stateDir = resolve(flags.state)
   const port = portFrom(flags.port)
-  const file = await readAnswersFile(answersFile, steps)
+  const file = withSkips(await readAnswersFile(answersFile, steps), flags.skip)
   const only = onlyStep(flags.only)
   if (flags.dryRun) {
     const plan = await planOf(stateDir, file.steps)
@@ -117,6 +125,16 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   if (!flags.exit) await ended
   await wizard.close(!flags.exit)
   process.exit(0)
+}
+
+/** What is typed goes before what the file says of the same check. @throws AppError invalid-input before anything is done */
+function withSkips(file: AnswersFile, typed: readonly string[]): AnswersFile {
+  const asked = typed.map(skipTyped)
+  const refused = asked.map(({ check }) => skipRefusal(check)).filter((why) => why !== null)
+  if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
+  const last = new Map([...(file.skip ?? []), ...asked].map(({ check, reason }) => [check, reason]))
+  const skip = [...last].map(([check, reason]) => ({ check, reason }))
+  return { ...file, skip }
 }
 
 function onlyStep(typed: string | undefined): StepId | undefined {

@@ -49,6 +49,19 @@ describe('an answers file that cannot be right is refused with its line and colu
     ['another version', 'steps: {}\napiVersion: setup/v2\n', '2:1', /^apiVersion must be setup\/v1\.$/],
     ['no steps', top, '1:1', /^steps must hold the steps/],
     ['something beside', `${top}steps: {}\nstepz: {}\n`, '3:1', /^There is nothing named stepz\.$/],
+    [
+      'a strict check skipped',
+      `${top}skip:\n  - { check: kms.pin-state, reason: in a hurry }\nsteps: {}\n`,
+      '3:7',
+      /kms\.pin-state is strict and cannot be skipped/
+    ],
+    [
+      'a skip that is none',
+      `${top}skip:\n  - { check: kafka.recrod, reason: by hand }\nsteps: {}\n`,
+      '3:7',
+      /Did you mean kafka\.record\?/
+    ],
+    ['a skip without reason', `${top}skip:\n  - { check: kafka.record }\nsteps: {}\n`, '3:5', /needs a reason/],
     ['a word for yes', `${top}continueAnyway: maybe\nsteps: {}\n`, '2:1', /true or false/],
     [
       'an unknown step',

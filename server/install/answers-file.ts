@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import { referenceSchema, referred } from './secret-reference.ts'
+import { type SkipRequest, skipRefusal, skipRequest } from './skips.ts'
 import { readYamlFile, type YamlFile } from './yaml-file.ts'
 
 export type RawAnswers = Readonly<Record<string, Readonly<Record<string, unknown>>>>
@@ -18,6 +19,13 @@ export interface AnswersFile {
   readonly steps: RawAnswers
   /** Warnings are accepted for the whole run. */
   readonly continueAnyway: boolean
+  /** Checks that are left out for the whole run; none of them is strict. */
+  readonly skip?: readonly SkipRequest[]
+}
+
+/** Those of one step. */
+export function skipsOf({ skip = [] }: Pick<AnswersFile, 'skip'>, step: string): readonly SkipRequest[] {
+  return skip.filter(({ check }) => check.startsWith(`${step}.`))
 }
 
 export interface ReadOptions {
@@ -31,6 +39,7 @@ const shape = z.strictObject(
     $schema: z.string().optional(),
     apiVersion: z.literal('setup/v1', { error: 'apiVersion must be setup/v1.' }),
     continueAnyway: z.boolean({ error: 'continueAnyway must be true or false.' }).default(false),
+    skip: z.array(skipRequest, { error: 'skip holds a list of checks, each with check: and reason:.' }).default([]),
     steps: z.record(
       z.string(),
       z.record(z.string(), z.unknown(), { error: 'A step holds its fields, as name: value.' }).nullable(),
@@ -67,7 +76,13 @@ export async function readAnswersFile(
     const key = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
     throw refused([{ at: file.placeOf([...(issue?.path ?? []), ...key]), why: issue?.message ?? '' }])
   }
+  const { skip } = parsed.data
   const reader = new StepReader(path, file, await notOursAlone(path))
+  for (const [index, { check }] of skip.entries()) {
+    const why =
+      skip.findIndex((other) => other.check === check) < index ? `${check} is skipped twice.` : skipRefusal(check)
+    if (why !== null) reader.problems.push({ at: file.placeOf(['skip', index, 'check']), why })
+  }
   const answers: Record<string, Record<string, unknown>> = {}
   for (const [id, given] of Object.entries(parsed.data.steps)) {
     const step = steps.find((candidate) => candidate.id === id)
@@ -80,7 +95,7 @@ export async function readAnswersFile(
     }
   }
   if (reader.problems.length > 0) throw refused(reader.problems)
-  return { steps: answers, continueAnyway: parsed.data.continueAnyway }
+  return { steps: answers, continueAnyway: parsed.data.continueAnyway, ...(skip.length === 0 ? {} : { skip }) }
 }
 
 /** Reads step after step of one file, and notes what is wrong. */

@@ -4,6 +4,7 @@
  */
 import type { DefinedStep } from '../steps/define-step.ts'
 import type { FieldView } from '../steps/step.ts'
+import { skippableChecks } from './check-classes.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -21,6 +22,16 @@ const definitions: Json = {
   }
 }
 
+const skipSchema: Json = {
+  type: 'object',
+  properties: {
+    check: { enum: Object.keys(skippableChecks) },
+    reason: { type: 'string', minLength: 3, maxLength: 300 }
+  },
+  required: ['check', 'reason'],
+  additionalProperties: false
+}
+
 /** @returns the schema of the whole file, as plain JSON in a stable order */
 export function answersSchema(steps: readonly DefinedStep[]): Json {
   return {
@@ -32,6 +43,11 @@ export function answersSchema(steps: readonly DefinedStep[]): Json {
       $schema: { type: 'string' },
       apiVersion: { const: 'setup/v1' },
       continueAnyway: { type: 'boolean', default: false, description: 'Warnings are accepted for the whole run.' },
+      skip: {
+        type: 'array',
+        description: 'Checks that are not run, each with the reason; it is kept with the answers.',
+        items: skipSchema
+      },
       steps: {
         type: 'object',
         properties: Object.fromEntries(steps.map((step) => [step.id, stepSchema(step)])),
@@ -44,15 +60,16 @@ export function answersSchema(steps: readonly DefinedStep[]): Json {
   }
 }
 
-function stepSchema(step: DefinedStep): Json {
+/** @param elsewhere false: the values themselves, as a request over HTTP has them; it reads no file of the host */
+export function stepSchema(step: DefinedStep, elsewhere = true): Json {
   const { $schema: _said, ...schema } = step.jsonSchema()
   const described = Array.isArray(schema.oneOf)
-    ? { oneOf: schema.oneOf.map((member: Json) => objectSchema(member, step)) }
-    : objectSchema(schema, step)
+    ? { oneOf: schema.oneOf.map((member: Json) => objectSchema(member, step, elsewhere)) }
+    : objectSchema(schema, step, elsewhere)
   return { title: step.title, ...described }
 }
 
-function objectSchema(schema: Json, step: DefinedStep): Json {
+function objectSchema(schema: Json, step: DefinedStep, elsewhere: boolean): Json {
   const properties = Object.entries((schema.properties ?? {}) as Record<string, Json>)
   const chosen = properties.filter(([, value]) => 'const' in value).map(([name, value]) => [name, value.const] as const)
   // What is asked for is the reader's to say: a field with a first value of its own is none that must be there.
@@ -62,20 +79,22 @@ function objectSchema(schema: Json, step: DefinedStep): Json {
   const needed = [...chosen.map(([name]) => name), ...required]
   return {
     type: 'object',
-    properties: Object.fromEntries(properties.map(([name, value]) => [name, fieldSchema(value, step.fields[name])])),
+    properties: Object.fromEntries(
+      properties.map(([name, value]) => [name, fieldSchema(value, step.fields[name], elsewhere)])
+    ),
     ...(needed.length === 0 ? {} : { required: needed }),
     additionalProperties: false
   }
 }
 
-function fieldSchema(value: Json, view: FieldView | undefined): Json {
+function fieldSchema(value: Json, view: FieldView | undefined, elsewhere: boolean): Json {
   const words = {
     ...(view === undefined ? {} : { title: view.label }),
     ...(view?.hint === undefined ? {} : { description: view.hint }),
     ...(view?.secret === true ? { writeOnly: true } : {})
   }
   // A choice decides which other fields there are: it stands in the file itself.
-  if ('const' in value || view?.control === 'checkbox') return { ...words, ...value }
+  if (!elsewhere || 'const' in value || view?.control === 'checkbox') return { ...words, ...value }
   const { default: initial, ...plain } = value
   return {
     ...words,

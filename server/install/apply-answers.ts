@@ -1,9 +1,10 @@
 /** The unattended door: the steps that the plan names, in order, through the same submitStep as the form's. */
-import { AppError } from '../../lib/errors/app-error.ts'
+import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
-import type { AnswersFile } from './answers-file.ts'
+import { type AnswersFile, skipsOf } from './answers-file.ts'
 import type { Install } from './install.ts'
 import type { Plan } from './plan.ts'
+import { keepRecord } from './record-file.ts'
 import type { Watcher } from './submit.ts'
 
 export interface ApplyEvents {
@@ -28,6 +29,7 @@ export async function applyAnswers(
     const kept = (await install.answers()).get(step.id)?.values
     const outcome = await install.submit(step.id, file.steps[step.id] ?? kept ?? {}, {
       continueAnyway: file.continueAnyway,
+      skip: skipsOf(file, step.id),
       actor: 'answers file',
       watch: events.watch
     })
@@ -35,6 +37,10 @@ export async function applyAnswers(
     if (outcome.result.showOnce !== undefined) await events.showOnce(step.id, outcome.result.showOnce)
     events.done(step.id, Math.round(performance.now() - started))
   }
+  // The install stands without it: the next start, or keyscaler record sign, makes it.
+  await keepRecord(install).catch((thrown) => {
+    events.watch.phase?.(`The install record could not be signed: ${messageOf(thrown)}`)
+  })
 }
 
 function refusal(title: string, outcome: Extract<Awaited<ReturnType<Install['submit']>>, { ok: false }>): AppError {

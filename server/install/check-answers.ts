@@ -2,7 +2,8 @@
 import type { CheckWatcher, Finding } from '../checks/check.ts'
 import type { DefinedStep, FieldValue } from '../steps/define-step.ts'
 import type { StepId } from '../steps/step.ts'
-import type { AnswersFile } from './answers-file.ts'
+import { type AnswersFile, skipsOf } from './answers-file.ts'
+import { skipsFor } from './skips.ts'
 
 export interface CheckedStep {
   readonly step: StepId
@@ -29,7 +30,8 @@ export async function checkAnswers(
     if (!parsed.ok || step === steps.at(-1)) continue
     const { submission } = parsed
     watch.begin(step.title)
-    const around = { stateDir, install: '', earlier: { ...earlier }, progress: () => {}, services: {} }
+    const skip = skipsFor(step.id, skipsOf(file, step.id))
+    const around = { stateDir, install: '', earlier: { ...earlier }, progress: () => {}, services: {}, skip }
     checked.push({ step: step.id, title: step.title, findings: await submission.check(around, watch) })
     earlier[step.id] = submission.values
   }

@@ -25,6 +25,7 @@ import { isBeingDestroyed } from './destroy-record.ts'
 import { type Plan, type PlanOptions, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper } from './secrets.ts'
+import { type SkipRequest, skipsFor } from './skips.ts'
 import { bootStore, type InstallStore, type LedgerRow, moveIn, mysqlStore } from './store.ts'
 import {
   fieldMessages,
@@ -54,7 +55,12 @@ export interface Install {
   readonly answers: () => Promise<AnswersByStep>
   readonly progress: () => Promise<readonly StepProgress[]>
   /** Parses and checks; changes nothing. */
-  readonly check: (step: StepId, raw: Readonly<Record<string, unknown>>, watch?: Watcher) => Promise<CheckOutcome>
+  readonly check: (
+    step: StepId,
+    raw: Readonly<Record<string, unknown>>,
+    watch?: Watcher,
+    skip?: readonly SkipRequest[]
+  ) => Promise<CheckOutcome>
   /** @throws AppError locked, out-of-order, conflict */
   readonly submit: (step: StepId, raw: Readonly<Record<string, unknown>>, options: SubmitOptions) => Promise<Outcome>
   /** What submitting these answers would do; changes nothing. @throws AppError invalid-input */
@@ -227,11 +233,11 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     finishedAt: () => boot.state().finishedAt,
     answers,
     progress: async () => progressOf(steps, await answers()),
-    check: async (id, raw, watch = {}) => {
+    check: async (id, raw, watch = {}, skip = []) => {
       if (ground.finished()) throw new AppError('locked', 'Setup is finished.')
       const parsed = await readAnswers(ground, stepOf(ground, id), raw, (await answers()).get(id))
       if (!parsed.ok) return { fields: parsed.fields, findings: [] }
-      const findings = await parsed.submission.check(await surroundings(id), watch)
+      const findings = await parsed.submission.check({ ...(await surroundings(id)), skip: skipsFor(id, skip) }, watch)
       return { fields: fieldMessages(findings), findings }
     },
     plan: async (wanted, planOptions = {}) => {

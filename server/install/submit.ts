@@ -9,6 +9,7 @@ import type { DefinedStep, Submission } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { StoredAnswers } from './boot-file.ts'
 import { isOpen, progressOf } from './progress.ts'
+import { type SkipRequest, skipsFor } from './skips.ts'
 
 export interface Watcher extends CheckWatcher {
   phase?: (text: string) => void
@@ -19,6 +20,8 @@ export interface SubmitOptions {
   readonly revision?: number
   /** Warnings are accepted (and recorded with the findings). */
   readonly continueAnyway: boolean
+  /** Checks of this step that are left out, each with its reason; what is strict is refused. */
+  readonly skip?: readonly SkipRequest[]
   /** "browser", "script" or "answers file". */
   readonly actor: string
   readonly watch?: Watcher
@@ -92,6 +95,7 @@ export async function submitStep(
   if (ground.finished())
     throw new AppError('locked', 'Setup is finished.', { cure: 'Run keyscaler unlock on the host.' })
   const step = stepOf(ground, id)
+  const skip = skipsFor(id, options.skip ?? [])
   const answers = await ground.answers()
   if (!isOpen(progressOf(ground.steps, answers), id)) {
     throw new AppError('out-of-order', `${step.title} comes later: the steps before it are not done.`, {
@@ -109,7 +113,7 @@ export async function submitStep(
   if (!parsed.ok) return { ok: false, fields: parsed.fields, findings: [] }
   const { submission } = parsed
   const watch = options.watch ?? {}
-  const findings = await submission.check(await ground.surroundings(id), watch)
+  const findings = await submission.check({ ...(await ground.surroundings(id)), skip }, watch)
   const failed = findings.some((finding) => finding.verdict === 'fail')
   const warned = findings.some((finding) => finding.verdict === 'warn')
   if (failed || (warned && !options.continueAnyway)) return { ok: false, fields: fieldMessages(findings), findings }

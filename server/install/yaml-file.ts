@@ -3,7 +3,7 @@
  * password that was meant to stand in quotes.
  */
 import { readFile } from 'node:fs/promises'
-import { isMap, isScalar, LineCounter, parseDocument, visit, type YAMLError } from 'yaml'
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLError } from 'yaml'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 
 export interface YamlFile {
@@ -54,6 +54,12 @@ export async function readYamlFile(path: string): Promise<YamlFile> {
       let node: unknown = document.contents
       let offset = 0
       for (const wanted of keys) {
+        const item = isSeq(node) && typeof wanted === 'number' ? node.items[wanted] : undefined
+        if (isNode(item)) {
+          offset = item.range?.[0] ?? offset
+          node = item
+          continue
+        }
         const pair = isMap(node) ? node.items.find(({ key }) => isScalar(key) && key.value === wanted) : undefined
         if (pair === undefined || !isScalar(pair.key)) break
         offset = pair.key.range?.[0] ?? offset

@@ -68,3 +68,11 @@ test('Accept decides between page, JSON and stream by its weights; without a wor
   assert.deepEqual(await asked('*/*', 'application/x-www-form-urlencoded'), ['html', false])
   assert.deepEqual(await asked('text/plain;q=x', 'application/x-www-form-urlencoded'), ['html', false])
 })
+
+test('a script may leave checks out beside its answers; a form cannot, for it has no lists', () => {
+  const skip = [{ check: 'kafka.record', reason: 'no record may be sent there' }]
+  assert.deepEqual(postedStep({ ...answers, _skip: skip }).skip, skip)
+  assert.deepEqual(postedStep({ ...answers, _skip: skip }).answers, answers)
+  assert.deepEqual(postedStep(answers).skip, [])
+  assert.throws(() => postedStep({ _skip: 'kafka.record' }), /Skipped checks are a list/)
+})

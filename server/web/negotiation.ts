@@ -1,5 +1,6 @@
 /** HTML or JSON is decided here, at the edge: by Accept, then by what was sent. */
 import type { FastifyRequest } from 'fastify'
+import { type SkipRequest, skipsPosted } from '../install/skips.ts'
 
 export type AnswerForm = 'html' | 'json' | 'stream'
 
@@ -36,6 +37,8 @@ export interface PostedStep {
   readonly answers: Readonly<Record<string, unknown>>
   readonly revision?: number
   readonly continueAnyway: boolean
+  /** Checks to leave out, as a script names them; the form has none of that. */
+  readonly skip: readonly SkipRequest[]
   /** Values of a button that fills fields in ("use this partition"), or null. */
   readonly fill: Readonly<Record<string, string>> | null
   /** Look for partitions now, not at what was found a while ago. */
@@ -59,6 +62,7 @@ export function postedStep(body: unknown): PostedStep {
     answers,
     ...(own.has('_revision') && Number.isInteger(revision) ? { revision } : {}),
     continueAnyway: own.get('_continue') === 'yes' || own.get('_continue') === true,
+    skip: own.has('_skip') ? skipsPosted(own.get('_skip')) : [],
     fill: typeof offer === 'string' ? Object.fromEntries(new URLSearchParams(offer)) : null,
     rescan: use === 'rescan' || use === 'client',
     pasted: use === 'paste' ? (typeof paste === 'string' ? paste : '') : null
@@ -80,6 +84,7 @@ const ownNames = new Set([
   '_csrf',
   '_revision',
   '_continue',
+  '_skip',
   '_offer',
   '_use',
   '_partition',

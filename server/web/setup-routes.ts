@@ -111,7 +111,9 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const stored = (await install.answers()).get(step.id)
     const state = (await install.progress()).find((row) => row.id === step.id)?.state
     const kept = Object.keys(stored?.secrets ?? {})
-    return { ...step, state, revision: stored?.revision ?? 0, values: stored?.values ?? {}, secretsKept: kept }
+    const { id, title, heading, intro, fields, checkIds, makesStale, secretsBoundTo, keepsSecretsAsTyped } = step
+    const about = { id, title, heading, intro, fields, checkIds, makesStale, secretsBoundTo, keepsSecretsAsTyped }
+    return { ...about, state, revision: stored?.revision ?? 0, values: stored?.values ?? {}, secretsKept: kept }
   }
 
   // Where the address bar stands after Test without scripts: a reload from there is a visit.
@@ -128,7 +130,7 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const typed = withoutSecrets(step, { ...posted.answers, ...posted.fill, ...pasted?.fill })
     if (pasted !== undefined) return render(request, reply, step, { typed, pasted })
     if (posted.fill !== null || posted.rescan) return render(request, reply, step, { typed, rescan: posted.rescan })
-    const run = (watch?: Watcher) => install.check(step.id, posted.answers, watch)
+    const run = (watch?: Watcher) => install.check(step.id, posted.answers, watch, posted.skip)
     const page = (outcome: CheckOutcome): PageState => ({
       typed,
       fields: outcome.fields,
@@ -203,6 +205,7 @@ function submitOptions(posted: PostedStep, form: AnswerForm, watch: Watcher | un
   return {
     ...(posted.revision === undefined ? {} : { revision: posted.revision }),
     continueAnyway: posted.continueAnyway,
+    skip: posted.skip,
     actor: form === 'json' ? 'script' : 'browser',
     ...(watch === undefined ? {} : { watch })
   }

@@ -89,7 +89,12 @@ export const databaseLadder = defineLadder<DatabaseAnswers, MysqlSeen>({
   field: 'dbHost',
   observe: (answers, around, signal) =>
     observeMysql(
-      { connection: connectionOf(answers), schema: answers.dbName, install: around.install },
+      {
+        connection: connectionOf(answers),
+        schema: answers.dbName,
+        install: around.install,
+        withoutRights: around.skip?.has('database.rights')
+      },
       around.progress,
       signal
     ),

@@ -1,5 +1,5 @@
 /** The ladder of the Kafka step: brokers, encryption, login, cluster, topics, one record there and back. */
-import { defineLadder, type Rung } from '../../checks/check.ts'
+import { defineLadder, type Rung, type Skips } from '../../checks/check.ts'
 import { dialCodes } from '../../checks/dial.ts'
 import { isGood, type KafkaSeen, observeKafka } from '../../checks/kafka.ts'
 import type { BrokerGreeting } from '../../checks/kafka-greeting.ts'
@@ -147,7 +147,7 @@ const topics: Rung<KafkaSeen> = {
   ]
 }
 
-const record: Rung<KafkaSeen> = {
+const recordRung: Rung<KafkaSeen> = {
   id: 'kafka.record',
   title: 'A record',
   outcomes: [
@@ -169,6 +169,13 @@ const record: Rung<KafkaSeen> = {
   ]
 }
 
+/** What is looked at for nothing that is asked for is not done: nobody logs in, no topic is made, no record sent. */
+function leftOut(skip: Skips) {
+  const record = skip.has(recordRung.id)
+  const topic = record && skip.has(topics.id)
+  return { record, topic, login: topic && skip.has(cluster.id) }
+}
+
 export const kafkaLadder = defineLadder<KafkaAnswers, KafkaSeen>({
   id: 'kafka.reach',
   title: 'Brokers',
@@ -177,8 +184,13 @@ export const kafkaLadder = defineLadder<KafkaAnswers, KafkaSeen>({
   field: 'brokers',
   observe: (answers, around) =>
     observeKafka(
-      { settings: brokerSettingsOf(answers), topicPrefix: answers.topicPrefix, replication: answers.replication },
+      {
+        settings: brokerSettingsOf(answers),
+        topicPrefix: answers.topicPrefix,
+        replication: answers.replication,
+        without: around.skip === undefined ? undefined : leftOut(around.skip)
+      },
       around.progress
     ),
-  rungs: [brokers, encryption, cluster, topics, record]
+  rungs: [brokers, encryption, cluster, topics, recordRung]
 })

@@ -1,4 +1,4 @@
-/** This server against the guide's table 2 (one node: 8 cores, 32 GB, 1 TB), as information: nothing here blocks. */
+/** This server against the guide's table 2 (one node: 8 cores, 32 GB, 1 TB), as information: only what cannot run at all blocks. */
 import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 import { type HostSeen, observeHost } from '../../checks/host.ts'
 
@@ -72,6 +72,18 @@ function isKnownSystem({ distribution: { id, like, version } }: HostSeen): boole
   if (id === 'debian') return version >= 12
   if (id === 'ubuntu') return version >= 22.04
   return (id === 'rhel' || like.includes('rhel')) && version >= 8
+}
+
+/** Why the services cannot run here at all; null: nothing speaks against it. A system that nobody knows is none of these. */
+export function unsupported(id: HostRowId, { system, distribution, machine }: HostSeen): string | null {
+  const { like, version } = distribution
+  const isRhel = distribution.id === 'rhel' || distribution.id === 'centos' || like.includes('rhel')
+  // Without a version it is one that rolls on.
+  if (id === 'system' && isRhel && version > 0 && version < 8) {
+    return `${system} is too old: its glibc 2.17 cannot run a current Node.`
+  }
+  if (id === 'processor' && machine !== 'x86_64') return `${machine} is not x86-64.`
+  return null
 }
 
 function saysClock(synchronised: boolean | null): string {

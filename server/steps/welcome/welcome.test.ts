@@ -4,7 +4,7 @@ import type { HostSeen } from '../../checks/host.ts'
 import { surroundings, verdicts } from '../../checks/testing.ts'
 import { stateFolder } from '../testing.ts'
 import { hostLadder } from './checks.ts'
-import { hostRow, hostTable } from './host-table.ts'
+import { hostRow, hostTable, unsupported } from './host-table.ts'
 import { welcomeStep } from './step.ts'
 
 const host: HostSeen = {
@@ -60,6 +60,21 @@ test('the systems that we run on are known by name and version', () => {
   assert.equal(system('rocky', 9.4, ['rhel', 'centos', 'fedora']), 'pass')
   assert.equal(system('centos', 7, ['rhel', 'fedora']), 'info')
   assert.equal(system('debian', 11), 'info')
+})
+
+test('only a platform on which nothing runs is refused: EL7, and what is not x86-64', () => {
+  const centos7 = { id: 'centos', like: ['rhel', 'fedora'], version: 7 }
+  assert.match(unsupported('system', { ...host, distribution: centos7 }) ?? '', /glibc 2\.17/)
+  for (const [id, version] of [
+    ['rocky', 9.4],
+    ['debian', 11],
+    ['arch', 0]
+  ] as const) {
+    const like = id === 'rocky' ? ['rhel', 'centos', 'fedora'] : []
+    assert.equal(unsupported('system', { ...host, distribution: { id, like, version } }), null, id)
+  }
+  assert.equal(unsupported('processor', { ...host, machine: 'arm64' }), 'arm64 is not x86-64.')
+  assert.equal(unsupported('cores', { ...host, cores: 1, machine: 'arm64' }), null)
 })
 
 test('a clock that nobody knows about is not called wrong, and a user outside hsmusers is told', () => {

@@ -1,0 +1,66 @@
+/** A skipped check is really skipped: a peer that writes down what it hears proves it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { peer, surroundings } from '../checks/testing.ts'
+import { kafkaStep } from '../steps/kafka/step.ts'
+import { memcachedStep } from '../steps/memcached/step.ts'
+import type { SubmitGround } from './submit.ts'
+import { submitStep } from './submit.ts'
+
+const reason = 'the servers come in May'
+
+test('whoever skips all checks of a peer never calls it, and the reason is kept with the answers', async () => {
+  let calls = 0
+  const listener = await peer((socket) => {
+    calls += 1
+    socket.end()
+  })
+  const saved: unknown[] = []
+  const ground: SubmitGround = {
+    steps: [memcachedStep],
+    answers: async () => new Map(),
+    finished: () => false,
+    openSecret: async () => '',
+    surroundings: async () => surroundings,
+    save: async (...[step, , , findings, actor]) => saved.push([step, findings, actor]),
+    apply: async () => ({})
+  }
+  const raw = { servers: listener.server, prefix: 'ks:' }
+  const options = { continueAnyway: false, actor: 'script' }
+  const refused = await submitStep(ground, 'memcached', raw, options)
+  assert.ok(!refused.ok && calls > 0, JSON.stringify(refused))
+  const before = calls
+  const skip = [{ check: 'memcached.servers-answer', reason }]
+  const taken = await submitStep(ground, 'memcached', raw, { ...options, skip })
+  assert.ok(taken.ok, JSON.stringify(taken))
+  assert.equal(calls, before)
+  const finding = { id: 'memcached.servers-answer', title: 'Servers', verdict: 'skip', say: `Skipped: ${reason}` }
+  assert.deepEqual(saved, [['memcached', [{ ...finding, skipped: reason, ms: 0 }], 'script']])
+  const strict = [{ check: 'kms.pin-state', reason }]
+  await assert.rejects(submitStep(ground, 'memcached', raw, { ...options, skip: strict }), /kms\.pin-state is strict/)
+})
+
+test('who skips the cluster, its topics and its record hears whether brokers answer, and nobody asks for more', async () => {
+  // The answer to the greeting: no error, one row, Produce up to version 9.
+  const answer = Buffer.from('000000106b736331000000000001000000000009', 'hex')
+  let calls = 0
+  const listener = await peer((socket) => {
+    calls += 1
+    socket.once('data', () => (calls === 1 ? socket.write(answer) : socket.destroy()))
+  })
+  const parsed = kafkaStep.parse({
+    ...{ brokers: listener.server, security: 'PLAINTEXT', topicPrefix: 'ks', partitions: 1, replication: 1 }
+  })
+  assert.ok(parsed.ok, JSON.stringify(parsed))
+  const skip = new Map(['metadata', 'topics', 'record'].map((name) => [`kafka.${name}`, reason]))
+  const findings = await parsed.submission.check({ ...surroundings, skip })
+  assert.deepEqual(
+    findings.map(({ id, verdict, skipped }) => [id, verdict, skipped]),
+    [
+      ['kafka.brokers-answer', 'pass', undefined],
+      ['kafka.encryption', 'pass', undefined],
+      ...['metadata', 'topics', 'record'].map((name) => [`kafka.${name}`, 'skip', reason])
+    ]
+  )
+  assert.equal(calls, 1)
+})
