@@ -1,18 +1,31 @@
 #!/usr/bin/env node
 /** The command: `keyscaler <what>`; `keyscaler --help` lists all. Data on stdout, messages on stderr. */
+import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { registerApply } from './cli/apply.ts'
-import { registerConfig } from './cli/config.ts'
-import { registerDestroy } from './cli/destroy.ts'
-import { registerHsm } from './cli/hsm.ts'
-import { registerKeys } from './cli/keys.ts'
-import { registerLicense } from './cli/license.ts'
-import { registerPlan } from './cli/plan.ts'
-import { registerServe } from './cli/serve.ts'
-import { registerToken } from './cli/token.ts'
-import { registerUnlock } from './cli/unlock.ts'
+import { compiledCode } from '../lib/keystore/compiled-code.ts'
 import { product } from './web/product.ts'
+
+// Half of the time to start is the stripping of types: what was compiled once is kept, as it is for the services.
+const { NODE_COMPILE_CACHE: compiled } = compiledCode()
+if (compiled !== undefined) enableCompileCache(compiled)
+
+type Register = (program: Command, defaultState: string) => void
+
+/** Loaded when asked for: a command costs its own imports and nobody else's. The order is that of the help. */
+const commands: Readonly<Record<string, () => Promise<Register>>> = {
+  serve: async () => (await import('./cli/serve.ts')).registerServe,
+  apply: async () => (await import('./cli/apply.ts')).registerApply,
+  plan: async () => (await import('./cli/plan.ts')).registerPlan,
+  config: async () => (await import('./cli/config.ts')).registerConfig,
+  destroy: async () => (await import('./cli/destroy.ts')).registerDestroy,
+  record: async () => (await import('./cli/record.ts')).registerRecord,
+  token: async () => (await import('./cli/token.ts')).registerToken,
+  unlock: async () => (await import('./cli/unlock.ts')).registerUnlock,
+  hsm: async () => (await import('./cli/hsm.ts')).registerHsm,
+  keys: async () => (await import('./cli/keys.ts')).registerKeys,
+  license: async () => (await import('./cli/license.ts')).registerLicense
+}
 
 const defaultState = process.env.STATE_DIRECTORY ?? join('/var/lib', 'keyscaler')
 
@@ -23,14 +36,9 @@ const program = new Command('keyscaler')
   .configureOutput({ outputError: (text, write) => write(text) })
   .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : 2))
 
-registerServe(program, defaultState)
-registerApply(program, defaultState)
-registerPlan(program, defaultState)
-registerConfig(program, defaultState)
-registerDestroy(program, defaultState)
-registerToken(program, defaultState)
-registerUnlock(program, defaultState)
-registerHsm(program, defaultState)
-registerKeys(program, defaultState)
-registerLicense(program, defaultState)
+const asked = commands[process.argv[2] ?? '']
+for (const load of asked === undefined ? Object.values(commands) : [asked]) {
+  const register = await load()
+  register(program, defaultState)
+}
 await program.parseAsync()

@@ -9,10 +9,11 @@ import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { messageOf } from '../lib/errors/app-error.ts'
-import { lockedApp, setupApp } from './app.ts'
+import type { setupApp } from './app.ts'
 import { bracketed } from './deploy/addresses.ts'
 import { processTarget } from './deploy/targets/process.ts'
 import { type Install, openInstall, unlockRequest } from './install/install.ts'
+import { keepRecord } from './install/record-file.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
 import { sweepTornFiles } from './install/torn-files.ts'
@@ -82,9 +83,13 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
     if (handler !== undefined) current = handler
     return app
   }
-  const showLocked = () => show((serverFactory) => lockedApp({ ...frame, serverFactory, install, access }))
-  const showSetup = () =>
-    show((serverFactory) =>
+  const showLocked = async () => {
+    const { lockedApp } = await import('./app.ts')
+    return show((serverFactory) => lockedApp({ ...frame, serverFactory, install, access }))
+  }
+  const showSetup = async () => {
+    const { setupApp } = await import('./app.ts')
+    return show((serverFactory) =>
       setupApp({
         ...frame,
         serverFactory,
@@ -92,16 +97,29 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
         access,
         suggestions: options.suggestions,
         finished: async () => {
+          await keepRecord(install).catch((err) => log.error({ err }, unrecorded))
           await showLocked()
           await access.close()
           say('Setup is finished and locked. To reopen it: keyscaler unlock')
         }
       })
     )
+  }
 
   await install.takeUnlock()
   if (options.setup === false) {
-    await showLocked()
+    // Made when somebody looks: most applies change nothing and are gone before.
+    let shown: ReturnType<typeof showLocked> | undefined
+    current = (request, response) => {
+      shown ??= showLocked()
+      shown.then(
+        () => current(request, response),
+        (err) => {
+          log.error({ err }, 'the status page cannot be shown')
+          response.writeHead(500).end()
+        }
+      )
+    }
   } else if (install.finishedAt() === null) {
     const code = await access.newCode()
     await showSetup()
@@ -146,6 +164,8 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
 
 type FrameServerFactory = NonNullable<Parameters<typeof setupApp>[0]['serverFactory']>
 
+const unrecorded = 'The install record could not be signed; keyscaler record sign makes it.'
+
 /** In the background, so that the page is there at once: a cut-off change of the password, services, the interrupted step. */
 function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) => void): Promise<void> {
   return (
@@ -169,6 +189,7 @@ function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) =>
         if (error === undefined) say(`Finished the interrupted step ${step}.`)
         else say(`The interrupted step ${step} could not be finished: ${error.message}`)
       })
+      .then(async () => void (await keepRecord(install).catch((err) => log.error({ err }, unrecorded))))
       .catch((err) => log.error({ err }, messageOf(err)))
   )
 }

@@ -1,6 +1,7 @@
 /** Pages as an administrator meets them, for the test of the views: each state of each page, with realistic values. */
 import type { Finding } from '../server/checks/check.ts'
 import { type StepId, stepIds } from '../server/steps/step.ts'
+import { apiPage } from '../server/web/api/description-routes.ts'
 import type { ProblemPage } from '../server/web/error-help.ts'
 import { sectionsOf } from '../server/web/field-sections.ts'
 import type {
@@ -14,6 +15,7 @@ import type {
   PasswordPage,
   PlanPage,
   Product,
+  RecordPage,
   SetupPage
 } from '../server/web/view-model.ts'
 
@@ -279,6 +281,59 @@ const ladder: readonly Finding[] = [
   }
 ]
 
+const record: RecordPage = {
+  product,
+  caFingerprint: Array.from({ length: 32 }, () => 'AB').join(':'),
+  record: {
+    type: 'keyscaler install record',
+    version: 1,
+    install: '0b5e6f0e-8a7d-4a52-9e07-5a3a3b1f9c11',
+    finishedAt: '2026-03-01T10:42:11.000Z',
+    recordedAt: '2026-03-01T10:42:12.000Z',
+    product: { version: '0.1.0', node: 'v24.1.0', system: 'Linux 6.1 x64', host: 'node1.example.test' },
+    planHash: 'cd'.repeat(32),
+    steps: [
+      {
+        id: 'kms',
+        title: titles.kms,
+        revision: 2,
+        by: 'browser',
+        answeredAt: '2026-03-01T10:40:00.000Z',
+        appliedAt: '2026-03-01T10:40:05.000Z',
+        answers: { keyStore: 'gemalto-safenet', partition: 'HSMoDnFIPS', note: '<b>&' },
+        secretsKept: ['password'],
+        checks: ladder.map(({ id, title, verdict, say, ms }) => ({ id, title, verdict, say, ms }))
+      }
+    ],
+    keyStore: {
+      profile: 'gemalto-safenet',
+      label: 'HSMoDnFIPS',
+      serial: '1285309841233',
+      model: 'Cryptovisor7',
+      firmware: '7.3.0',
+      module: '/opt/dpod/libs/64/libCryptoki2.so',
+      moduleSha256: 'ef'.repeat(32)
+    },
+    keys: [
+      {
+        id: 'ab'.repeat(16),
+        purpose: 'tenant',
+        tenant: 'acme',
+        label: 'acme tenant key',
+        algorithm: 'AES-256',
+        version: 1,
+        state: 'active',
+        checkValue: 'a1b2c3'
+      }
+    ],
+    certificates: [
+      { name: 'kms.crt', subject: 'CN=KeyScaler kms', notAfter: '2028-03-01T10:42:11.000Z', sha256: 'AB:CD' }
+    ],
+    services: [],
+    signingKey: { id: 'ab'.repeat(16), publicKey: '' }
+  }
+}
+
 export const complete: CompleteModel = {
   keepsakes: { answers: '/answers.yaml', record: '/record' },
   verdict: { ok: true, text: 'All four services are healthy, and the master key is in the HSM.' },
@@ -514,6 +569,7 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
       })
     },
     finished: { template: '/finished.eta', model: finished },
+    record: { template: '/record.eta', model: record },
     'finished-later': { template: '/finished.eta', model: { product } },
     'password-code': {
       template: '/key-store-password.eta',
@@ -534,6 +590,7 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     prerequisites: { template: '/help/prerequisites.eta', model: { product } },
     support: { template: '/help/support.eta', model: { product } },
     terms: { template: '/help/terms.eta', model: { product } },
+    api: { template: '/api.eta', model: { ...apiPage(), product } },
     plan: { template: '/plan.eta', model: plan },
     problem: { template: '/help/problem.eta', model: problem }
   }

@@ -13,11 +13,19 @@ const run = promisify(execFile)
 
 /** As it is after all eleven steps, however often they were cut off: one of each, nothing half made, nobody left over. */
 export const wholeInstall = {
-  keys: ['master: active', 'service-ca: active', 'tenant acme: active', 'tenant-ca acme: active'],
+  keys: [
+    'master: active',
+    'service-ca: active',
+    'signing acme: active',
+    'tenant acme: active',
+    'tenant-ca acme: active'
+  ],
   objects: [
     'Private Key Object service-ca',
+    'Private Key Object signing acme',
     'Private Key Object tenant-ca acme',
     'Public Key Object service-ca',
+    'Public Key Object signing acme',
     'Public Key Object tenant-ca acme',
     'Secret Key Object master',
     'Secret Key Object tenant acme'

@@ -6,6 +6,7 @@ import type { TestedRow } from '../../lib/luna-client/tested-matrix.ts'
 import type { Finding, Verdict } from '../checks/check.ts'
 import type { Remark } from '../checks/hsm-client.ts'
 import type { Plan } from '../install/plan.ts'
+import type { VerifiedRecord } from '../install/record-signature.ts'
 import type { InstallResult } from '../steps/complete/result.ts'
 import type { FoundPartition } from '../steps/kms/partitions.ts'
 import type { Pasted } from '../steps/kms/pasted.ts'
@@ -148,6 +149,24 @@ export interface CompleteModel extends InstallResult {
   readonly keepsakes: { readonly answers: string; readonly record?: string }
 }
 
+/** views/api.eta: the description of the API for people. */
+export interface ApiPage extends Page {
+  readonly groups: readonly {
+    readonly title: string
+    readonly operations: readonly {
+      readonly id: string
+      readonly method: string
+      readonly path: string
+      readonly summary: string
+      readonly scope: string
+      /** JSON Schema, as text. */
+      readonly body?: string
+      readonly answers: readonly string[]
+    }[]
+  }[]
+  readonly schemas: readonly { readonly name: string; readonly json: string }[]
+}
+
 /** views/plan.eta. */
 export interface PlanPage extends Page {
   readonly plan: Plan
@@ -169,6 +188,9 @@ export interface FinishedPage extends Page {
   readonly controlPanel?: string
   readonly complete?: CompleteModel
 }
+
+/** views/record.eta: the signed install record, to be printed. */
+export interface RecordPage extends Page, VerifiedRecord {}
 
 /** views/key-store-password.eta: the code first (`codeFile`), then the password (`csrf`), then how it ended. */
 export interface PasswordPage extends Page {

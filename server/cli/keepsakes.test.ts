@@ -1,8 +1,9 @@
-/** `keyscaler config export` from outside, for both key stores: what the wizard was told comes out, goes in, and is the same. */
+/** What is taken along from an install, for both key stores: answers that are the same when they come back, and the signed record. */
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import type { InstallRecord } from '../install/record.ts'
 import { steps } from '../install/steps.ts'
 import { leaksIn } from '../testing/canaries.ts'
 import { openScript } from '../testing/script.ts'
@@ -10,7 +11,7 @@ import { type AnswersByStep, type InstallWorld, openInstallWorld } from '../test
 
 const nssPassword = 'a password of the software store'
 
-describe('keyscaler config export', { concurrency: 1, timeout: 400_000 }, () => {
+describe('keyscaler config export and keyscaler record', { concurrency: 1, timeout: 400_000 }, () => {
   for (const keyStore of ['gemalto-safenet', 'nss'] as const)
     describe(keyStore, { concurrency: 1 }, () => both(keyStore))
 })
@@ -19,6 +20,7 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
   let world: InstallWorld
   let answers: AnswersByStep
   let given: readonly unknown[]
+  let record: string
   before(async () => {
     world = await openInstallWorld()
     const { kms } = world.answers
@@ -40,6 +42,9 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
     const download = await fetch(`${world.url}/answers.yaml`)
     assert.match(String(download.headers.get('content-disposition')), /^attachment; filename="keyscaler-answers.yaml"$/)
     assert.equal(await download.text(), file.text)
+    const page = await fetch(`${world.url}/record`, { headers: { accept: 'text/html' } })
+    assert.match(await page.text(), /<h1>Install record<\/h1>/)
+    record = await (await fetch(`${world.url}/record.json`)).text()
     assert.equal(file.text.includes('apiVersion: setup/v1'), true)
     assert.deepEqual(leaksIn(secrets(), 'the export', file.text), [])
     assert.deepEqual(await planned(file.path), { changed: false, steps: [] })
@@ -50,6 +55,43 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
       (await world.validate(file.path).ended).stderr,
       /account:.*password.*You must provide|password: You must/s
     )
+  })
+
+  test('the record tells what was done, without a secret, and verifies without any service', async () => {
+    const file = join(world.dir, 'install-record.json')
+    writeFileSync(file, record)
+    assert.equal((await world.run('record', 'show').ended).stdout, record)
+    const payload = Buffer.from(JSON.parse(record).payload, 'base64url').toString()
+    assert.deepEqual(leaksIn(secrets(), 'the record', payload), [])
+    const told: InstallRecord = JSON.parse(payload)
+    assert.deepEqual(
+      told.steps.map(({ id }) => id),
+      steps.map(({ id }) => id)
+    )
+    assert.equal(told.steps.find(({ id }) => id === 'account')?.answers.email, 'ada@acme.example')
+    assert.ok(
+      told.steps.find(({ id }) => id === 'kms')?.checks.every(({ verdict, ms }) => verdict !== 'fail' && ms >= 0)
+    )
+    const keys = await world.query(`SELECT id FROM {db}.kms_keys WHERE purpose = 'signing' AND tenant = 'acme'`)
+    assert.deepEqual(keys, [{ id: told.signingKey.id }])
+    // As long as nothing has moved, the plan of the exported answers is the one that is on record.
+    const { path } = await exported()
+    const { stdout: plan } = await world.plan(path, '--output', 'json').ended
+    assert.equal(JSON.parse(plan).hash, told.planHash)
+
+    const verified = await world.run('record', 'verify', file, '--output', 'json').ended
+    assert.equal(verified.code, 0, verified.stderr)
+    const { ca, planHash } = JSON.parse(verified.stdout)
+    assert.equal(planHash, told.planHash)
+    const others = ['--ca-fingerprint', `${ca.startsWith('AA') ? 'BB' : 'AA'}${ca.slice(2)}`]
+    const foreign = await world.run('record', 'verify', file, ...others).ended
+    assert.deepEqual([foreign.code, /is of another install/.test(foreign.stderr)], [4, true], foreign.stderr)
+    assert.equal((await world.run('record', 'verify', file, '--ca-fingerprint', ca).ended).code, 0)
+    const signed = JSON.parse(record)
+    const changed = Buffer.from(payload.replace('ada@acme.example', 'eve@acme.example')).toString('base64url')
+    writeFileSync(file, JSON.stringify({ ...signed, payload: changed }))
+    const forged = await world.run('record', 'verify', file).ended
+    assert.deepEqual([forged.code, /was changed, or is none of ours/.test(forged.stderr)], [4, true], forged.stderr)
   })
 
   test('on an empty machine, with each secret in a file, it gives the same answers', async () => {
