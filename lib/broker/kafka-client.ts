@@ -1,8 +1,9 @@
 /** kafkajs, told to be quick and quiet: one attempt a call (the caller decides about more), nothing printed. */
 import type { ConnectionOptions } from 'node:tls'
-import { Kafka, type KafkaConfig, logLevel, type RetryOptions, type SASLOptions } from 'kafkajs'
+import type { Kafka, KafkaConfig, RetryOptions, SASLOptions } from 'kafkajs'
 import { AppError } from '../errors/app-error.ts'
 import type { BrokerSettings } from './broker.ts'
+import { kafkajs } from './kafkajs.ts'
 
 /** TLS as Kafka wants it: verified, and with the name only where it is one (RFC 6066 3 knows no addresses in SNI). */
 function tlsOf({ ca }: BrokerSettings): ConnectionOptions {
@@ -18,6 +19,7 @@ function saslOf({ mechanism, username, password }: BrokerSettings): SASLOptions 
 
 /** @param retry default none; reading needs some, since a group's coordinator may have to be elected first */
 export function kafkaClient(settings: BrokerSettings, retry: RetryOptions = { retries: 0 }): Kafka {
+  const { Kafka, logLevel } = kafkajs()
   const config: KafkaConfig = {
     clientId: settings.clientId ?? 'keyscaler',
     brokers: [...settings.brokers],

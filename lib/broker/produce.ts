@@ -1,8 +1,9 @@
 /** Sending, with a producer that is replaced after an error: kafkajs's own may stay broken or hang. */
-import { type Kafka, Partitioners, type Producer } from 'kafkajs'
+import type { Kafka, Producer } from 'kafkajs'
 import { within } from '../process/within.ts'
 import type { BrokerRecord } from './broker.ts'
 import { brokerError } from './errors.ts'
+import { kafkajs } from './kafkajs.ts'
 
 /** Where records of a batch begin in a partition. */
 export interface Produced {
@@ -20,7 +21,7 @@ export function recordSender(kafka: Kafka, deadlineMs: number): RecordSender {
 
   function open() {
     const producer = kafka.producer({
-      createPartitioner: Partitioners.DefaultPartitioner,
+      createPartitioner: kafkajs().Partitioners.DefaultPartitioner,
       // One request at a time keeps a key's records in order when a batch is sent again.
       maxInFlightRequests: 1,
       retry: { retries: 0 }

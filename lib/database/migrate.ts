@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
-import { type InputMigrations, Umzug } from 'umzug'
+import type { InputMigrations } from 'umzug'
 import { AppError } from '../errors/app-error.ts'
 import { utcNow } from './pool.ts'
 
@@ -57,6 +57,8 @@ async function applyPending(pool: Pool, folder: string, report: (file: string) =
       await pool.query(sql.get(name) ?? '').catch(ignoreWhatIsThere)
     }
   }))
+  // Loaded where it is used: what it brings along is a fifth of all that a command would load.
+  const { Umzug } = await import('umzug')
   const umzug = new Umzug({
     migrations,
     context: pool,
