@@ -16,6 +16,7 @@ import { type Install, openInstall, unlockRequest } from './install/install.ts'
 import { keepRecord } from './install/record-file.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
+import type { Watcher } from './install/submit.ts'
 import { sweepTornFiles } from './install/torn-files.ts'
 import { settledWords, settlePending } from './key-store-password/change-password.ts'
 import { answerStartRequest, startRequest } from './key-store-password/start-request.ts'
@@ -34,6 +35,8 @@ export interface ServeOptions {
   readonly suggestions: SetupRoutesOptions['suggestions']
   /** False: the status page only, no setup over HTTP (an answers file is being applied). */
   readonly setup?: boolean
+  /** Where what an interrupted step shows once is kept; absent: shown to the first who asks. */
+  readonly showOnce?: NonNullable<Watcher['showOnce']>
   readonly log: FastifyBaseLogger
   /** Lines for the console: the address, the code, the fingerprint. */
   readonly say: (line: string) => void
@@ -150,7 +153,7 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
   return {
     url,
     install,
-    takenUp: takeUp(install, log, say),
+    takenUp: takeUp(install, options),
     close: async (services) => {
       requestWatch.close()
       server.closeAllConnections()
@@ -167,7 +170,8 @@ type FrameServerFactory = NonNullable<Parameters<typeof setupApp>[0]['serverFact
 const unrecorded = 'The install record could not be signed; keyscaler record sign makes it.'
 
 /** In the background, so that the page is there at once: a cut-off change of the password, services, the interrupted step. */
-function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) => void): Promise<void> {
+function takeUp(install: Install, { log, say, showOnce }: ServeOptions): Promise<void> {
+  const keeping = showOnce === undefined ? {} : { showOnce }
   return (
     settlePending(install.stateDir)
       .then((settled) => {
@@ -182,7 +186,7 @@ function takeUp(install: Install, log: FastifyBaseLogger, say: (line: string) =>
       .then(() => install.target.resume())
       // Asked for while no wizard was there to read it.
       .then(() => answerStartRequest(install.stateDir, install.target))
-      .then(() => install.resume({ phase: (text) => log.info(text) }))
+      .then(() => install.resume({ phase: (text) => log.info(text), ...keeping }))
       .then((resumed) => {
         if (resumed === null) return
         const { step, error } = resumed

@@ -79,14 +79,13 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     allowedHosts: [],
     suggestions: {},
     setup: false,
+    showOnce: (step, values) => keepShownOnce(stateDir, step, values),
     log: openLog('wizard', 'warn'),
     say
   })
   const { install } = wizard
   const work = async (): Promise<boolean> => {
     await wizard.takenUp
-    const resumed = install.takeShowOnce()
-    if (resumed !== undefined) await keepShownOnce(stateDir, 'account', resumed)
     const plan = await install.plan(file.steps)
     if (flags.plan !== undefined) await refuseMoved(flags.plan, plan)
     const chosen = only === undefined ? plan : { ...plan, steps: plan.steps.filter((id) => id === only) }

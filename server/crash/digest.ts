@@ -10,8 +10,9 @@ import { whatStands } from '../testing/witness.ts'
 import type { InstallWorld } from '../testing/world.ts'
 
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
-/** The PIN guard names its record after the token. */
-const token = /(?<=pin-guard\/)[0-9a-f]{32}(?=\.json)/
+/** The PIN guard names its record after the token, the install record is named after its time. */
+const token = /(?<=^pin-guard\/)[0-9a-f]{32}(?=\.json)/
+const time = /(?<=^records\/)[\dT:Z-]+(?=\.json)/
 
 export type Digest = Readonly<Record<string, unknown>>
 
@@ -59,7 +60,7 @@ function filesIn(stateDir: string): readonly string[] {
     .flatMap((path) => {
       const info = statSync(path, { throwIfNoEntry: false })
       if (info === undefined) return []
-      const name = relative(stateDir, path).replace(token, '{token}')
+      const name = relative(stateDir, path).replace(token, '{token}').replace(time, '{time}')
       return [`${(info.mode & 0o777).toString(8)} ${name}${info.isDirectory() ? '/' : ''}`]
     })
     .sort()

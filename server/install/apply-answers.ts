@@ -10,7 +10,7 @@ import type { Watcher } from './submit.ts'
 export interface ApplyEvents {
   readonly begin: (step: StepId, title: string) => void
   readonly done: (step: StepId, ms: number) => void
-  /** What a form would show once after this step. */
+  /** Keeps what a form would show once after this step; called before the step counts as done. */
   readonly showOnce: (step: StepId, values: NonNullable<ApplyResult['showOnce']>) => Promise<void>
   readonly watch: Watcher
 }
@@ -31,10 +31,9 @@ export async function applyAnswers(
       continueAnyway: file.continueAnyway,
       skip: skipsOf(file, step.id),
       actor: 'answers file',
-      watch: events.watch
+      watch: { ...events.watch, showOnce: events.showOnce }
     })
     if (!outcome.ok) throw refusal(step.title, outcome)
-    if (outcome.result.showOnce !== undefined) await events.showOnce(step.id, outcome.result.showOnce)
     events.done(step.id, Math.round(performance.now() - started))
   }
   // The install stands without it: the next start, or keyscaler record sign, makes it.

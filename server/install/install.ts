@@ -192,6 +192,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       kmsClient = null
     }
     const result = await submission.apply(context)
+    if (result.showOnce !== undefined) await watch.showOnce?.(step, result.showOnce)
     const row = current.get(step)
     if (step === 'database' && row !== undefined) await moveToDatabase(row)
     await store.markApplied(step, revision, appliedAt)
@@ -275,7 +276,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
             if (place !== undefined) secrets[field] = await keeper.open(pending.id, field, place)
           }
           const result = await apply(pending.id, row.revision, pending.restore(row.values, secrets), watch)
-          showOnce = result.showOnce
+          showOnce = watch.showOnce === undefined ? result.showOnce : undefined
           return { step: pending.id }
         } catch (thrown) {
           const error = thrown instanceof AppError ? thrown : new AppError('deploy-failed', String(thrown))

@@ -13,6 +13,8 @@ import { type SkipRequest, skipsFor } from './skips.ts'
 
 export interface Watcher extends CheckWatcher {
   phase?: (text: string) => void
+  /** Keeps what is shown once, before the step counts as done: killed in between, the step is done again and shows anew. */
+  showOnce?: (step: StepId, values: NonNullable<ApplyResult['showOnce']>) => Promise<void>
 }
 
 export interface SubmitOptions {
