@@ -3,6 +3,7 @@
  * no route of setup but the word that it is gone; main.ts puts one in place of the other.
  */
 import type { FastifyInstance } from 'fastify'
+import { descriptionRoutes } from './web/api/description-routes.ts'
 import { setupGone } from './web/api/setup-gone.ts'
 import { codeRoutes } from './web/code-routes.ts'
 import { keepsakeRoutes, setupKeepsakeRoutes } from './web/keepsake-routes.ts'
@@ -15,6 +16,7 @@ export async function setupApp(options: FrameOptions & SetupRoutesOptions): Prom
   const app = await wizardFrame(options)
   app.get('/', async (_request, reply) => reply.redirect('/setup', 303))
   await app.register(codeRoutes, options)
+  await app.register(descriptionRoutes)
   await app.register(setupRoutes, options)
   await app.register(setupKeepsakeRoutes, options)
   return app

@@ -22,7 +22,7 @@ const definitions: Json = {
   }
 }
 
-const skipSchema: Json = {
+export const skipSchema: Json = {
   type: 'object',
   properties: {
     check: { enum: Object.keys(skippableChecks) },

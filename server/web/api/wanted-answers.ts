@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import type { RawAnswers } from '../../install/answers-file.ts'
+import { type SkipRequest, skipRequest } from '../../install/skips.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
 
 const members = {
@@ -13,11 +14,7 @@ const members = {
     })
     .default({}),
   continueAnyway: z.boolean({ error: 'continueAnyway must be true or false.' }).default(false),
-  skip: z
-    .array(z.strictObject({ check: z.string(), reason: z.string() }), {
-      error: 'skip holds a list of checks, each with check and reason.'
-    })
-    .default([])
+  skip: z.array(skipRequest, { error: 'skip holds a list of checks, each with check and reason.' }).default([])
 }
 
 const planHash = z.string().regex(/^[0-9a-f]{64}$/, 'plan takes the hash of a plan.')
@@ -28,7 +25,7 @@ export interface Wanted {
   readonly steps: RawAnswers
   readonly continueAnyway: boolean
   /** Checks to leave out, each with its reason; submit refuses what is strict. */
-  readonly skip: readonly { readonly check: string; readonly reason: string }[]
+  readonly skip: readonly SkipRequest[]
 }
 
 /** @throws AppError invalid-input with every problem, each under its place: `steps/kms/slot` */

@@ -1,0 +1,88 @@
+/**
+ * The wizard's API as an OpenAPI 3.1 document, made from the very schemas that answers are read with. docs/api/openapi.json
+ * is this, held by a test.
+ */
+import { bodySchemas, type Operation, operations } from './operations.ts'
+import { componentSchemas } from './schemas.ts'
+
+export function openApiDocument() {
+  const paths: Record<string, Record<string, object>> = {}
+  for (const operation of operations) {
+    const { path, method } = operation
+    paths[path] = { ...paths[path], [method.toLowerCase()]: described(operation) }
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'KeyScaler Setup',
+      version: '1',
+      description: [
+        'The eleven steps of setup, and plan and apply over all of them. The same addresses answer browsers with pages: send Accept: application/json.',
+        'Bearer tokens: keyscaler token create --scope read|setup --expires 1h on the host, or the one-time code at /setup/session.',
+        'Once setup is finished every address under /setup answers 410; keyscaler unlock on the host opens them again.',
+        'Errors are RFC 9457 problems, and their type opens a page of this server.'
+      ].join(' ')
+    },
+    security: [{ token: [] }],
+    paths,
+    components: {
+      schemas: { ...componentSchemas(), ...bodySchemas() },
+      parameters: {
+        IdempotencyKey: {
+          name: 'Idempotency-Key',
+          in: 'header',
+          required: false,
+          description:
+            'With the same key and body the first answer comes again for 24 hours, also after a lost connection or a restart; with another body 422. After a 5xx the same key tries again.',
+          schema: { type: 'string', minLength: 1, maxLength: 255 }
+        }
+      },
+      responses: {
+        Problem: {
+          description:
+            'RFC 9457. 401 without a token, 403 with one that may only read, 410 when setup is finished, 429 after too many codes, 503 with Retry-After when the database or the key store is away.',
+          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
+        }
+      },
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'Scope read or setup, see x-keyscaler-scope.' }
+      }
+    }
+  } as const
+}
+
+function described(operation: Operation): object {
+  const { operationId, group, summary, scope, body, status, answer, refusals, method, path } = operation
+  const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' }
+  }))
+  // The code is spent once whatever happens, so there is nothing to give again.
+  const keyed = method === 'POST' && scope !== null ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : []
+  const parameters = [...inPath, ...keyed]
+  const problem = { $ref: '#/components/responses/Problem' }
+  return {
+    operationId,
+    summary,
+    tags: [group],
+    ...(scope === null ? { security: [] } : { 'x-keyscaler-scope': scope }),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    responses: {
+      [status]: {
+        description: status === 303 ? 'Done.' : 'As asked for.',
+        ...(status === 303 ? { headers: { Location: { schema: { type: 'string' } } } } : {}),
+        content:
+          answer === 'yaml'
+            ? { 'application/yaml': { schema: { type: 'string' } } }
+            : { 'application/json': { schema: { $ref: `#/components/schemas/${answer}` } } }
+      },
+      ...Object.fromEntries(refusals.map((refusal) => [refusal, problem])),
+      default: problem
+    }
+  }
+}

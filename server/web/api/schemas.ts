@@ -1,0 +1,138 @@
+/** What setup answers, as zod schemas: the OpenAPI description is made from them, and the contract test reads answers with them. */
+import { z } from 'zod'
+import { errorCodes } from '../../../lib/errors/app-error.ts'
+import { stepIds } from '../../steps/step.ts'
+
+const stepId = z.enum(stepIds)
+
+const finding = z.object({
+  id: z.string().describe('Step and check: kms.slot-present.'),
+  title: z.string(),
+  verdict: z.enum(['pass', 'info', 'warn', 'fail', 'skip']),
+  say: z.string().describe('What was seen, in plain words.'),
+  cure: z.string().optional().describe('The next thing to do; every fail has one.'),
+  guide: z.string().optional(),
+  field: z.string().optional(),
+  offer: z.object({ label: z.string(), values: z.record(z.string(), z.string()) }).optional(),
+  ckr: z.object({ code: z.number(), name: z.string() }).optional(),
+  ms: z.number()
+})
+
+const shownOnce = z.object({
+  label: z.string(),
+  value: z.string().describe('A secret is in the first answer only, not in one that is given again.'),
+  secret: z.boolean().optional()
+})
+
+const planItem = z.object({
+  step: stepId,
+  kind: z.string().describe('As in the ledger; answers for a step that only keeps what was typed.'),
+  name: z.string(),
+  action: z.enum(['create', 'change', 'keep', 'leave']).describe('leave: made for earlier answers, not taken away.'),
+  why: z.string()
+})
+
+const plan = z.object({
+  install: z.string().nullable().describe('null: there is none yet.'),
+  items: z.array(planItem),
+  steps: z.array(stepId).describe('Steps that apply would submit, in order.'),
+  changed: z.boolean(),
+  hash: z.string().describe('SHA-256 over what is wanted and what is there, hex.')
+})
+
+const fieldView = z.object({
+  label: z.string(),
+  control: z.enum(['text', 'password', 'number', 'select', 'checkbox', 'textarea']),
+  hint: z.string().optional(),
+  placeholder: z.string().optional(),
+  initial: z.string().optional(),
+  options: z.array(z.object({ value: z.string(), label: z.string() })).optional(),
+  secret: z.boolean().optional().describe('Write-only: never answered.'),
+  optional: z.boolean().optional(),
+  autocomplete: z.string().optional(),
+  folded: z.string().optional(),
+  onlyWhen: z.object({ field: z.string(), is: z.array(z.string()) }).optional(),
+  prefillFrom: z.string().optional()
+})
+
+const state = z.enum(['done', 'attention', 'current', 'later'])
+
+const problem = z.object({
+  type: z.string().describe(`/problems/<code>, a page of ours, or about:blank. Codes: ${errorCodes.join(', ')}.`),
+  status: z.int(),
+  title: z.string(),
+  detail: z.string(),
+  instance: z.string().describe('urn:request:<id>; the log has the same id.'),
+  errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+  cure: z.string().optional(),
+  findings: z.array(finding).optional().describe('Of a step: what the live checks saw.'),
+  plan: plan.optional().describe('Of apply, 409: the plan of now.'),
+  moved: z
+    .array(z.object({ was: planItem.nullable(), is: planItem.nullable() }))
+    .optional()
+    .describe('Of apply, 409: by which items the plan of now differs from the one that was agreed on.'),
+  stoppedAt: stepId.nullable().optional().describe('Of apply: the step that was refused or failed.'),
+  done: z.array(stepId).optional().describe('Of apply: steps that were done before it stopped; they stand.'),
+  showOnce: z.array(shownOnce).optional()
+})
+
+const answerSchemas = {
+  Problem: problem,
+  Session: z.object({ token: z.string() }),
+  Progress: z.object({
+    install: z.string(),
+    next: stepId,
+    steps: z.array(z.object({ id: stepId, number: z.int(), title: z.string(), state, pending: z.boolean() }))
+  }),
+  Step: z.object({
+    id: stepId,
+    title: z.string(),
+    heading: z.string(),
+    intro: z.string(),
+    fields: z.record(z.string(), fieldView),
+    checkIds: z.array(z.string()),
+    makesStale: z.array(stepId),
+    secretsBoundTo: z.array(z.string()),
+    keepsSecretsAsTyped: z.boolean(),
+    state,
+    revision: z.int(),
+    values: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])),
+    secretsKept: z.array(z.string())
+  }),
+  Checked: z.object({ ok: z.literal(true), findings: z.array(finding) }),
+  Submitted: z.object({
+    ok: z.literal(true),
+    next: stepId,
+    findings: z.array(finding),
+    showOnce: z.array(shownOnce)
+  }),
+  Plan: plan,
+  Applied: z.object({
+    changed: z.boolean(),
+    plan: z.string(),
+    steps: z.array(stepId),
+    showOnce: z.array(shownOnce),
+    finished: z.boolean().describe('Setup is finished, and locked.')
+  }),
+  ProblemType: z.object({
+    code: z.enum(errorCodes),
+    status: z.int(),
+    title: z.string(),
+    means: z.string(),
+    todo: z.string()
+  }),
+  Alive: z.object({ alive: z.literal(true) }),
+  Document: z.looseObject({})
+} as const
+
+export type AnswerName = keyof typeof answerSchemas
+
+/** As OpenAPI 3.1 components: JSON Schema 2020-12. */
+export function componentSchemas(): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(answerSchemas).map(([name, schema]) => {
+      const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io: 'output' })
+      return [name, rest]
+    })
+  )
+}
