@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   serve: async () => (await import('./cli/serve.ts')).registerServe,
   apply: async () => (await import('./cli/apply.ts')).registerApply,
   plan: async () => (await import('./cli/plan.ts')).registerPlan,
+  preflight: async () => (await import('./cli/preflight.ts')).registerPreflight,
   config: async () => (await import('./cli/config.ts')).registerConfig,
   destroy: async () => (await import('./cli/destroy.ts')).registerDestroy,
   record: async () => (await import('./cli/record.ts')).registerRecord,

@@ -18,12 +18,15 @@ export function clientTitle({ module, confPath }: HsmClient): string {
 }
 
 /** In the order in which an administrator would look. */
-export function remarksOn({
+export function remarksOn(seen: ClientInspection): readonly Remark[] {
+  return [...configurationRemarks(seen), ...vtlRemarks(seen.vtl), ...hsmUserRemarks(seen.hsmUser)]
+}
+
+export function configurationRemarks({
   client,
   configuration,
   unreadable,
   certificates,
-  vtl,
   hsmUser
 }: ClientInspection): readonly Remark[] {
   const conf = `${client.confPath ?? '/etc'}/Chrystoki.conf`
@@ -32,7 +35,7 @@ export function remarksOn({
     : configuration === null
       ? [{ verdict: 'warn', say: `There is no ${conf}.`, cure: 'Give --conf-path <folder>.' }]
       : [{ verdict: 'pass', say: `${conf} is read.` }, ...waysOf(configuration)]
-  return [...readable, ...certificates.map(certificateRemark), ...vtlRemarks(vtl), ...hsmUserRemarks(hsmUser)]
+  return [...readable, ...certificates.map(certificateRemark)]
 }
 
 function waysOf({ appliances, cloud, haGroups, haOnly, secureTrustedChannel }: ClientConfiguration): readonly Remark[] {
@@ -70,7 +73,7 @@ export function certificateRemark({ key, path, problem, subject, notAfter }: Cer
   }
 }
 
-function vtlRemarks({ state, partitions, words }: VtlFacts): readonly Remark[] {
+export function vtlRemarks({ state, partitions, words }: VtlFacts): readonly Remark[] {
   const cure = 'Register the client on the appliance and assign its partition, then run `vtl verify` again.'
   switch (state) {
     case 'absent':
@@ -89,7 +92,7 @@ function vtlRemarks({ state, partitions, words }: VtlFacts): readonly Remark[] {
   }
 }
 
-function hsmUserRemarks(state: HsmUserState): readonly Remark[] {
+export function hsmUserRemarks(state: HsmUserState): readonly Remark[] {
   switch (state) {
     case 'no-group':
     case 'root':

@@ -92,7 +92,7 @@ function promisedPorts(service: ServiceName, { earlier }: CheckSurroundings): Re
 }
 
 /** Tries to listen there. @returns the code of the error; null when it went well */
-function listenTrouble(host: string, port: number): Promise<string | null> {
+export function listenTrouble(host: string, port: number): Promise<string | null> {
   const server = createServer()
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown'))
@@ -100,7 +100,7 @@ function listenTrouble(host: string, port: number): Promise<string | null> {
   })
 }
 
-async function isOurs(stateDir: string, service: ServiceName, port: number): Promise<boolean> {
+export async function isOurs(stateDir: string, service: ServiceName, port: number): Promise<boolean> {
   const run = runFolder(stateDir, service)
   if ((await readLivingRecord(run.pid)) === null) return false
   return reachOf(await readDeployedConfig(run))?.listen.port === port

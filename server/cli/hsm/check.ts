@@ -4,10 +4,10 @@ import type { Command } from 'commander'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { type LunacmPartition, readLunacm } from '../../../lib/luna-client/read-lunacm.ts'
-import type { Finding } from '../../checks/check.ts'
 import { type Diagnosis, diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
 import { isSameKeyStore, keyStoreFromRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { ending, printable, say } from '../console.ts'
+import { findingText } from '../finding-text.ts'
 import { readPassword, readPiped } from '../password-input.ts'
 import { writeReport } from './report.ts'
 import {
@@ -75,7 +75,7 @@ async function check(flags: CheckFlags, pasted: boolean): Promise<void> {
       // Another partition than the install's may be looked at, too; then there is nothing to compare with.
       record: record !== null && isSameKeyStore(config, record) ? record : null
     },
-    { finding: (finding) => text && process.stdout.write(printable(lineOf(finding))), step: patience() }
+    { finding: (finding) => text && process.stdout.write(printable(findingText(finding))), step: patience() }
   )
   const failed = diagnosis.findings.some(({ verdict }) => verdict === 'fail')
   if (!text) process.stdout.write(`${JSON.stringify(answerOf(diagnosis, failed), null, 2)}\n`)
@@ -138,14 +138,6 @@ async function readPasted(flags: PartitionFlags): Promise<Pick<PartitionFlags, '
   }
   const { slot, label, serial } = chosen
   return { ...(slot === null ? {} : { slot }), partition: label, serial }
-}
-
-function lineOf({ verdict, title, say: words, cure, guide, ckr, ms }: Finding): string {
-  const code = ckr === undefined ? '' : ` [${ckr.name} 0x${ckr.code.toString(16).toUpperCase()}]`
-  const lines = [`${verdict.padEnd(5)} ${title.padEnd(28)} ${words}${code} (${Math.round(ms)} ms)`]
-  if (cure !== undefined && verdict !== 'pass') lines.push(`      Next: ${cure}`)
-  if (guide !== undefined && verdict !== 'pass') lines.push(`      ${guide}`)
-  return `${lines.join('\n')}\n`
 }
 
 function answerOf({ findings, evidence }: Diagnosis, failed: boolean): object {
