@@ -24,8 +24,7 @@ const counted = [
 
 export async function digestOf(world: InstallWorld): Promise<Digest> {
   const { database, query, stateDir } = world
-  const neutral = (value: unknown): unknown =>
-    JSON.parse(JSON.stringify(value).replaceAll(database, '{database}').replace(uuid, '{id}'))
+  const neutral = neutralOf(world)
   const users = `LIKE '${database.replaceAll('_', '\\_')}\\_%'`
   const rights = await query(
     `SELECT grantee, COUNT(*) AS n FROM information_schema.table_privileges WHERE table_schema = '${database}'
@@ -39,8 +38,11 @@ export async function digestOf(world: InstallWorld): Promise<Digest> {
       )
     ),
     ledger: neutral(await query('SELECT step, kind, name, state, detail FROM {db}.ledger ORDER BY kind, name')),
-    answers: (await query('SELECT DISTINCT step FROM {db}.answers WHERE applied_at IS NOT NULL ORDER BY step')).map(
-      ({ step }) => step
+    answers: neutral(
+      await query(
+        `SELECT step, answer_values AS typed, JSON_KEYS(secrets) AS secrets FROM {db}.answers a WHERE applied_at IS NOT NULL
+         AND revision = (SELECT MAX(revision) FROM {db}.answers b WHERE b.step = a.step) ORDER BY step`
+      )
     ),
     tables: (await query(`SELECT table_name AS name FROM information_schema.tables WHERE table_schema = '${database}'`))
       .map(({ name }) => name)
@@ -50,6 +52,19 @@ export async function digestOf(world: InstallWorld): Promise<Digest> {
     topics: neutral(await topicsOf(database)),
     files: filesIn(stateDir),
     bootFile: neutral(bootFile(stateDir))
+  }
+}
+
+/** Takes out what is only this install's. */
+function neutralOf({ answers, database, dir, ports }: InstallWorld): (value: unknown) => unknown {
+  const own = [
+    ...[database, dir, String(answers.license.license)].map((text) => [text, '{own}'] as const),
+    ...Object.entries(ports).map(([service, port]) => [`:${port}`, `:{${service}}`] as const),
+    [`"dbPort":${answers.database.dbPort}`, '"dbPort":0'] as const
+  ]
+  return (value) => {
+    const text = own.reduce((all, [from, to]) => all.replaceAll(from, to), JSON.stringify(value))
+    return JSON.parse(text.replace(uuid, '{id}'))
   }
 }
 
