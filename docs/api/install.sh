@@ -1,0 +1,52 @@
+#!/bin/sh
+# Installs KeyScaler over HTTP: plans what an answers file would make, shows it, and applies exactly that.
+#
+#   keyscaler token create --scope setup --expires 1h > token     (on the host of the wizard; chmod 600)
+#   WIZARD=https://keyscaler.example:8443 ./install.sh token answers.json
+#
+# answers.json is the answers file as JSON, with the values themselves in it: {"steps": {"welcome": {"acceptTerms": true}, …}}.
+# Token and answers go through files and standard input: never in argv, never in the environment. With a certificate that
+# your system does not know: CA=wizard.pem.
+set -eu
+umask 077
+WIZARD=${WIZARD:-http://127.0.0.1:8080}
+token=$1 answers=$2
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT INT TERM
+
+cat > "$work/curl.conf" <<END
+silent
+show-error
+header = "Authorization: Bearer $(tr -d '\n' < "$token")"
+header = "Accept: application/json"
+header = "Content-Type: application/json"
+${CA:+cacert = "$CA"}
+END
+
+# post <path> <body file> <answer file>. A lost connection is no reason to ask what has happened: sent again with the same
+# key, it is done once and answered as often as it is asked.
+post() {
+  key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+  for _ in 1 2 3 4 5; do
+    code=0
+    curl -K "$work/curl.conf" --fail-with-body --header "Idempotency-Key: $key" --data "@$2" -o "$3" "$WIZARD$1" || code=$?
+    case $code in
+      0) return 0 ;;
+      22) cat "$3" >&2; return 1 ;; # An answer, and it is no: the problem says why and what to do.
+    esac
+    sleep 1
+  done
+  return 1
+}
+
+post /setup/plan "$answers" "$work/plan.json"
+hash=$(sed 's/.*"hash":"\([0-9a-f]\{64\}\)".*/\1/' "$work/plan.json")
+cat "$work/plan.json" >&2
+
+# The same answers, and the plan that was looked at: 409 when the world has moved in between.
+sed "1s/{/{\"plan\": \"$hash\", /" "$answers" > "$work/order.json"
+post /setup/apply "$work/order.json" "$work/applied.json"
+
+# Holds what is shown once (the participant's secret): take it to where secrets are kept.
+cat "$work/applied.json"

@@ -1,0 +1,161 @@
+/** docs/api: the curl script installs over a connection that is lost, the Ansible play asks what the wizard answers. */
+import assert from 'node:assert/strict'
+import { execFile, spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { parse } from 'yaml'
+import { scriptedAnswers, send } from '../e2e/world/scripted.ts'
+import { openWorld, type World } from '../e2e/world/world.ts'
+import { operations } from '../server/web/api/operations.ts'
+import { createToken } from '../server/web/api/tokens.ts'
+
+const folder = join(import.meta.dirname, '..', 'docs', 'api')
+
+describe('docs/api/install.sh', { timeout: 110_000 }, () => {
+  let world: World
+  before(async () => {
+    world = await openWorld()
+  })
+  after(() => world.close())
+
+  test('installs everything although the connection is lost, once, and shows no secret to other programs', async (t) => {
+    const answers = await scriptedAnswers(world, 'gemalto-safenet')
+    const { token } = await createToken(world.stateDir, 'setup', 600_000)
+    const [tokenFile, answersFile] = [join(world.dir, 'token'), join(world.dir, 'answers.json')]
+    writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 })
+    writeFileSync(answersFile, JSON.stringify({ apiVersion: 'setup/v1', steps: answers }, null, 2), { mode: 0o600 })
+    const lossy = await losingTheFirst('/setup/apply', Number(new URL(world.wizard.url).port))
+    t.after(() => lossy.server.close())
+    const seen = watchCurl(join(world.dir, 'bin'))
+
+    const { code, stdout, stderr } = await run([join(folder, 'install.sh'), tokenFile, answersFile], {
+      PATH: `${seen.folder}:${process.env.PATH}`,
+      WIZARD: lossy.url,
+      TMPDIR: world.dir
+    })
+    assert.equal(code, 0, stderr)
+    assert.equal(lossy.lost(), 1)
+    const applied = JSON.parse(stdout)
+    assert.deepEqual([applied.changed, applied.finished, applied.steps], [true, true, Object.keys(answers)])
+    assert.equal(
+      applied.showOnce.length > 0 && applied.showOnce.every(({ value }: { value: string }) => !value.includes('(')),
+      true
+    )
+    assert.match(stderr, /"action":"create"/)
+    const watched = `${readFileSync(seen.log, 'utf8')}${stderr}`
+    for (const secret of [...world.secrets, token]) assert.equal(watched.includes(secret), false, 'a secret was shown')
+    const { text } = await send(world.wizard.url, { method: 'GET', headers: { accept: 'application/json' } })
+    assert.equal(JSON.parse(text).verdict.ok, true, text)
+    const [revisions] = await world.query(`SELECT COUNT(*) AS n FROM \`${world.database}\`.answers`)
+    assert.equal(Number(revisions?.n), Object.keys(answers).length, 'each step was submitted once')
+  })
+})
+
+/** Notes argv and environment of every curl. */
+function watchCurl(bin: string): { readonly folder: string; readonly log: string } {
+  mkdirSync(bin)
+  const log = join(bin, 'seen')
+  const real = spawnSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).stdout.trim()
+  writeFileSync(join(bin, 'curl'), `#!/bin/sh\n{ echo "$@"; env; } >> '${log}'\nexec '${real}' "$@"\n`)
+  chmodSync(join(bin, 'curl'), 0o755)
+  return { folder: bin, log }
+}
+
+function run(argv: readonly string[], env: Readonly<Record<string, string>>) {
+  return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+    execFile('/bin/sh', argv, { env: { ...process.env, ...env } }, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : error.code, stdout, stderr })
+    )
+  })
+}
+
+/** A way to the wizard that breaks when the first request to `path` has gone out whole. */
+async function losingTheFirst(path: string, port: number) {
+  let lost = 0
+  const server: Server = createServer((client) => {
+    const wizard = connect(port, '127.0.0.1')
+    let sent = Buffer.alloc(0)
+    client.on('data', (chunk) => {
+      sent = Buffer.concat([sent, chunk])
+      wizard.write(chunk, () => {
+        const [head = '', body] = sent.toString('latin1').split('\r\n\r\n')
+        const length = Number(/content-length: (\d+)/i.exec(head)?.[1])
+        if (lost > 0 || body === undefined || body.length < length || !head.startsWith(`POST ${path} `)) return
+        lost += 1
+        client.destroy()
+      })
+    })
+    wizard.on('data', (chunk) => client.write(chunk))
+    for (const [one, other] of [[client, wizard] as const, [wizard, client] as const]) {
+      one.on('error', () => other.destroy())
+      one.on('close', () => other.destroy())
+    }
+  })
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, lost: () => lost }
+}
+
+describe('docs/api/install.yml', () => {
+  const file = join(folder, 'install.yml')
+  type Task = Readonly<Record<string, unknown>> & { readonly name: string }
+  interface Uri {
+    readonly url: string
+    readonly method?: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body?: Readonly<Record<string, unknown>>
+  }
+  const [play] = parse(readFileSync(file, 'utf8')) as [{ readonly hosts: string; readonly tasks: readonly Task[] }]
+  const calls = play.tasks.flatMap((task) => {
+    const uri = task['ansible.builtin.uri'] as Uri | undefined
+    return uri === undefined ? [] : [{ task, uri }]
+  })
+
+  test('is a play of tasks with names, of modules that every Ansible has', () => {
+    assert.equal(play.hosts, 'keyscaler')
+    assert.ok(play.tasks.length > 0)
+    for (const { name, ...rest } of play.tasks) {
+      assert.equal(typeof name, 'string')
+      const modules = Object.keys(rest).filter((key) => key.includes('.'))
+      assert.equal(modules.length, 1, name)
+      assert.match(modules[0] ?? '', /^ansible\.builtin\.(uri|command|debug|set_fact)$/)
+    }
+  })
+
+  test('every call is an operation that is described, with members that its body has', () => {
+    assert.equal(calls.length, 4)
+    for (const { task, uri } of calls) {
+      const path = uri.url.replace('{{ keyscaler_url }}', '')
+      if (path === '/') continue // The status page, after setup.
+      const operation = operations.find((known) => known.path === path && known.method === (uri.method ?? 'GET'))
+      assert.ok(operation, `${task.name}: ${path}`)
+      assert.equal(uri.headers?.Accept, 'application/json', task.name)
+      const described = Object.keys((operation.body?.properties as object | undefined) ?? {})
+      for (const member of Object.keys(uri.body ?? {})) assert.ok(described.includes(member), `${task.name}: ${member}`)
+    }
+  })
+
+  test('what has the token or the answers is not logged, and only applying is a change', () => {
+    for (const task of play.tasks) {
+      const { name, no_log: hidden, register, ...rest } = task
+      const text = JSON.stringify(rest['ansible.builtin.debug'] === undefined ? rest : {})
+      const secret = /keyscaler_token\.stdout|keyscaler_answers|token, ?create|"token"/.test(text)
+      assert.equal(hidden === true, secret, name)
+    }
+    const changes = play.tasks.filter((task) => 'changed_when' in task && task.changed_when !== false)
+    assert.deepEqual(
+      changes.map(({ name }) => name),
+      ['Apply what was planned']
+    )
+  })
+
+  const found = spawnSync('ansible-playbook', ['--version']).status === 0
+  test('ansible-playbook --syntax-check', { skip: found ? false : 'ansible-playbook is not installed here' }, () => {
+    const { status, stderr } = spawnSync('ansible-playbook', ['-i', 'localhost,', '--syntax-check', file], {
+      encoding: 'utf8'
+    })
+    assert.equal(status, 0, stderr)
+  })
+})
