@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly compiled?: string
   /** Added to its environment. */
   readonly environment?: Readonly<Record<string, string>>
+  /** A program that runs it, with its arguments; absent: none. */
+  readonly under?: readonly string[]
 }
 
 export interface Ended {
@@ -47,8 +49,8 @@ export interface Keyscaler {
 const lookEveryMs = 2
 
 export function startKeyscaler(args: readonly string[], surroundings: Surroundings): Keyscaler {
-  const { confPath, home, kafka, compiled, environment } = surroundings
-  const program = [process.execPath, fromRoot('server/cli.ts'), ...args]
+  const { confPath, home, kafka, compiled, environment, under = [] } = surroundings
+  const program = [...under, process.execPath, fromRoot('server/cli.ts'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {

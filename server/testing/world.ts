@@ -29,6 +29,8 @@ export interface InstallWorld {
   /** Writes an answers file (0600) with these answers in place of the usual ones. @returns its path */
   readonly answersFile: (over?: Partial<AnswersByStep>) => string
   readonly apply: (answersFile: string, ...flags: readonly string[]) => Keyscaler
+  /** The same with another program before it, which runs it (strace). */
+  readonly applyUnder: (program: readonly string[], answersFile: string, ...flags: readonly string[]) => Keyscaler
   /** `keyscaler config validate`, counted at this install's state folder. */
   readonly validate: (answersFile: string, ...flags: readonly string[]) => Keyscaler
   readonly plan: (answersFile: string, ...flags: readonly string[]) => Keyscaler
@@ -117,13 +119,14 @@ export async function openInstallWorld(options: WorldOptions = {}): Promise<Inst
   if (!existsSync(compiled)) await startKeyscaler(['apply', '/dev/null', '--dry-run'], surroundings).ended
   const started: Keyscaler[] = []
   let closed = false
-  const start = (...args: readonly string[]) => {
+  const startUnder = (under: readonly string[], args: readonly string[]) => {
     if (closed) throw new Error('this install is closed')
     const environment = options.environment?.() ?? {}
-    const keyscaler = startKeyscaler([...args, '--state', stateDir], { ...surroundings, environment })
+    const keyscaler = startKeyscaler([...args, '--state', stateDir], { ...surroundings, environment, under })
     started.push(keyscaler)
     return keyscaler
   }
+  const start = (...args: readonly string[]) => startUnder([], args)
   let files = 0
   return {
     dir,
@@ -139,6 +142,7 @@ export async function openInstallWorld(options: WorldOptions = {}): Promise<Inst
       return path
     },
     apply: (file, ...flags) => start('apply', file, ...flags),
+    applyUnder: (program, file, ...flags) => startUnder(program, ['apply', file, ...flags]),
     validate: (file, ...flags) => start('config', 'validate', file, ...flags),
     plan: (file, ...flags) => start('plan', file, ...flags),
     destroy: (...flags) => start('destroy', ...flags),
