@@ -153,7 +153,7 @@ describe('every command that README.md and docs/ name', () => {
     const commandsIn = (help: string) => [...help.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name]) => name)
     const known = commandsIn(await helpOf())
     /** Those that have commands of their own. */
-    const groups = new Set(['license', 'config', 'hsm', 'keys'])
+    const groups = new Set(['license', 'config', 'hsm', 'keys', 'token'])
     assert.ok(known.includes('serve'))
     const named = pages.flatMap((page) =>
       [...textOf(page).matchAll(/`keyscaler ([^`]+)`/g)].map(([whole, rest = '']) => ({
