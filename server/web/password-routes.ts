@@ -63,13 +63,16 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
 
   app.get(place, async (request, reply) => {
     const session = sessionOf(request)
-    return session === null ? door(reply) : form(reply, session)
+    if (answerFormOf(request) !== 'json') return session === null ? door(reply) : form(reply, session)
+    if (session === null) throw codeNeeded()
+    return aboutKeyStore(install)
   })
 
   app.post(`${place}/code`, { config: attempts }, async (request, reply) => {
     refuseForeignOrigin(request)
     const body = codeBody.safeParse(request.body)
     const token = body.success && body.data.code.trim() !== '' ? await access.claim(body.data.code, 'password') : null
+    if (token === null && answerFormOf(request) === 'json') throw new AppError('unauthenticated', wrongCode)
     if (token === null) return door(reply.code(422), wrongCode)
     return reply.setCookie(cookie.name, token, cookie.options).redirect(place, 303)
   })
@@ -87,9 +90,7 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
     const json = answerFormOf(request) === 'json'
     if (session === null) {
       if (!json) return reply.redirect(place, 303)
-      throw new AppError('unauthenticated', 'This needs a fresh one-time code first.', {
-        cure: `keyscaler code on the host, then POST ${place}/session with it.`
-      })
+      throw codeNeeded()
     }
     refuseForgery(request, session)
     const body = passwordBody.safeParse(request.body)
@@ -112,6 +113,12 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
       kept: outcome.accepted,
       ...(error === null ? { done: true } : { error: error.message, cure: error.cure ?? '' })
     })
+  })
+}
+
+function codeNeeded(): AppError {
+  return new AppError('unauthenticated', 'This needs a fresh one-time code first.', {
+    cure: `keyscaler code on the host, then POST ${place}/session with it.`
   })
 }
 

@@ -17,7 +17,7 @@ import { honourIdempotencyKeys } from './api/idempotency.ts'
 import { planRoutes } from './api/plan-routes.ts'
 import { changePasswordRoutes } from './change-password-routes.ts'
 import { type Caller, callerOf, neverStore, refuseForgery, refuseReadOnly } from './guard.ts'
-import { type AnswerForm, answerFormOf, type PostedStep, postedStep } from './negotiation.ts'
+import { type AnswerForm, answerFormOf, type PostedStep, postedStep, prefersPage } from './negotiation.ts'
 import { type PageState, stepPage } from './step-page.ts'
 import type { StreamLine } from './view-model.ts'
 
@@ -94,7 +94,8 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     reply.redirect(`/setup/steps/${currentStep(await install.progress()).id}`, 303)
   )
 
-  app.get('/setup/progress', async () => {
+  app.get('/setup/progress', async (request, reply) => {
+    if (prefersPage(request)) return reply.redirect('/setup', 303)
     const progress = await install.progress()
     return { install: install.id, next: currentStep(progress).id, steps: progress }
   })

@@ -110,5 +110,7 @@ function helpRoutes(app: FastifyInstance): void {
     app.get(`/help/${name}`, async (_request, reply) => reply.viewAsync(`/help/${name}.eta`, { product }))
   }
   const errors: ErrorsPage = { product, errors: errorRows }
-  app.get('/help/errors', async (_request, reply) => reply.viewAsync('/help/errors.eta', errors))
+  app.get('/help/errors', async (request, reply) =>
+    answerFormOf(request) === 'json' ? { errors: errorRows } : reply.viewAsync('/help/errors.eta', errors)
+  )
 }
