@@ -2,6 +2,7 @@
  * One install, opened over its state folder: where it stands, the one way in, and what a kill left unfinished. Everything
  * that the three doors (form, script, answers file) may do goes through this.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
@@ -20,6 +21,7 @@ import type { DefinedStep, Submission } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { RawAnswers } from './answers-file.ts'
 import { applyContext } from './apply-step.ts'
+import { restoreMarker } from './backup-files.ts'
 import { openBootFile, type StoredAnswers } from './boot-file.ts'
 import { isBeingDestroyed } from './destroy-record.ts'
 import { type Plan, type PlanOptions, planAnswers } from './plan.ts'
@@ -99,6 +101,11 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
   if (isBeingDestroyed(stateDir) && options.destroying !== true) {
     throw new AppError('locked', `The install in ${stateDir} is being taken away.`, {
       cure: 'Run keyscaler destroy again: it finishes what it began.'
+    })
+  }
+  if (existsSync(join(stateDir, restoreMarker))) {
+    throw new AppError('locked', `A restore into ${stateDir} was begun and is not over.`, {
+      cure: 'Run keyscaler restore again: it begins anew.'
     })
   }
   await mkdir(stateDir, { recursive: true, mode: 0o700 })

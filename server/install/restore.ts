@@ -1,0 +1,280 @@
+/**
+ * Puts an install back from a backup: on a machine where it is not, with the key store that it had. The whole file is read and
+ * proved before anything is touched; `restore.json` stands in the state folder until all is back, and who is killed begins
+ * again. Then the services are started once: a backup whose keys do not open is found out now, not on the day after.
+ */
+import { existsSync } from 'node:fs'
+import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Pool, RowDataPacket } from 'mysql2/promise'
+import { z } from 'zod'
+import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { migrate } from '../../lib/database/migrate.ts'
+import { asDatabaseError, openPool } from '../../lib/database/pool.ts'
+import { AppError, messageOf } from '../../lib/errors/app-error.ts'
+import type { DeployTarget, ServiceStatus } from '../deploy/target.ts'
+import { databaseConnectionFrom } from '../steps/database/answers.ts'
+import type { DefinedStep } from '../steps/define-step.ts'
+import type { StepId } from '../steps/step.ts'
+import { applyContext } from './apply-step.ts'
+import { readBackup } from './backup.ts'
+import type { BackupHead } from './backup-content.ts'
+import { fileWriter, restoreMarker } from './backup-files.ts'
+import { tableWriter } from './backup-tables.ts'
+import { openBootFile, type StoredAnswers, storedAnswers } from './boot-file.ts'
+import { type Install, openInstall } from './install.ts'
+import { openSecretKeeper } from './secrets.ts'
+import { mysqlStore } from './store.ts'
+
+export interface RestoreOptions {
+  readonly stateDir: string
+  readonly file: string
+  readonly passphrase: string
+  readonly steps: readonly DefinedStep[]
+  readonly target: DeployTarget
+  readonly report: (phase: string) => void
+}
+
+export interface RestoreResult {
+  readonly install: string
+  /** When the backup was made. */
+  readonly at: string
+  readonly files: number
+  readonly rows: number
+  /** As they were a moment after they had been started; they are stopped again. */
+  readonly services: readonly ServiceStatus[]
+  /** What is back, but could not be proved or made again; empty: all is well. */
+  readonly remarks: readonly string[]
+}
+
+const migrations = fileURLToPath(new URL('../../migrations', import.meta.url))
+
+/** What an install that was taken away leaves behind (destroy.ts), and the lock that we hold. */
+const mayBeThere = new Set(['license-issuer', 'pin-guard', 'left-behind.json', 'wizard.lock', restoreMarker])
+
+/** @throws AppError check-failed or invalid-input for the file, conflict where something is in the way; nothing was changed then */
+export async function restoreInstall(options: RestoreOptions): Promise<RestoreResult> {
+  const { stateDir, report, target } = options
+  report('Reading the whole backup')
+  const proved = await proveBackup(options)
+  const { head } = proved
+  const began = await wasBegun(stateDir, head)
+  if (!began) await refuseOtherPlace(head, stateDir)
+  await refuseOtherVersion(head)
+  const pool = await emptySchema(proved, began)
+  try {
+    await begin(stateDir, head, began)
+    report('Writing the state folder')
+    const files = await restoreFiles(options, head)
+    report(`Writing the database ${head.schema}`)
+    const rows = await restoreRows(options, head, pool)
+    report('Creating the database users of the services')
+    await applyAgain('database', options, { pool, stored: proved.stored, secrets: { dbPassword: proved.password } })
+    await rm(join(stateDir, restoreMarker))
+    return { install: head.install, at: head.at, files, rows, ...(await prove(options)) }
+  } finally {
+    await pool.end()
+    await target.stop()
+  }
+}
+
+interface Proved {
+  readonly head: BackupHead
+  /** Where the database is, and as whom. */
+  readonly stored: StoredAnswers
+  readonly password: string
+}
+
+const databaseAnswers = z.object({ answers: z.object({ database: storedAnswers }) })
+
+/** Reads it to its end; takes out what tells where the database goes. */
+async function proveBackup({ file, passphrase }: RestoreOptions): Promise<Proved> {
+  let head: BackupHead | null = null
+  const taken = new Map<string, string>()
+  for await (const line of readBackup(file, passphrase)) {
+    if (line.kind === 'head') head ??= line
+    if (line.kind !== 'file' || line.root !== 'state' || !/^(boot\.json|credentials\/)/.test(line.path)) continue
+    taken.set(line.path, `${taken.get(line.path) ?? ''}${Buffer.from(line.data, 'base64')}`)
+  }
+  const boot = databaseAnswers.safeParse(JSON.parse(taken.get('boot.json') ?? '{}'))
+  if (head === null || !boot.success)
+    throw new AppError('invalid-input', 'The backup does not say where its database was.')
+  const stored = boot.data.answers.database
+  const place = stored.secrets.dbPassword
+  const password = place !== undefined && 'file' in place ? taken.get(`credentials/${place.file}`) : undefined
+  return { head, stored, password: password ?? '' }
+}
+
+async function refuseOtherPlace({ stateDir: place, keyStoreDir }: BackupHead, stateDir: string): Promise<void> {
+  if (place !== stateDir) {
+    throw new AppError('conflict', `This is a backup of ${place}, and its services name files in it.`, {
+      cure: `Restore it there: --state ${place}`
+    })
+  }
+  const there = (await readdir(stateDir).catch(() => [])).filter((name) => !mayBeThere.has(name))
+  if (there.length > 0) {
+    throw new AppError('conflict', `${stateDir} is not empty (${there.slice(0, 5).join(', ')}).`, {
+      cure: 'Move it away, or take the install in it away: keyscaler destroy.'
+    })
+  }
+  const keys = keyStoreDir === null ? [] : await readdir(keyStoreDir).catch(() => [])
+  if (keys.length > 0) {
+    throw new AppError('conflict', `The key store's folder ${keyStoreDir} is not empty.`, { cure: 'Move it away.' })
+  }
+}
+
+async function refuseOtherVersion({ migrations: made, product }: BackupHead): Promise<void> {
+  const known = new Set(await readdir(migrations))
+  const unknown = made.filter(({ name }) => !known.has(name))
+  if (unknown.length === 0) return
+  throw new AppError(
+    'conflict',
+    `The backup is of a later version (${product}): ${unknown[0]?.name} is not known here.`,
+    {
+      cure: 'Restore it with that version.'
+    }
+  )
+}
+
+const markerOf = ({ install, at, schema }: BackupHead) => JSON.stringify({ install, at, schema })
+
+/** A restore of this very backup was begun here: what is in the folder and in the schema is its own. @throws AppError conflict */
+async function wasBegun(stateDir: string, head: BackupHead): Promise<boolean> {
+  const before = await readPrivateFile(join(stateDir, restoreMarker))
+  if (before === null || before === markerOf(head)) return before !== null
+  throw new AppError('conflict', `A restore of another backup was begun in ${stateDir}.`, {
+    cure: 'Finish that one, or move the folder away and drop the half-restored database.'
+  })
+}
+
+async function begin(stateDir: string, head: BackupHead, again: boolean): Promise<void> {
+  await writePrivateFile(join(stateDir, restoreMarker), markerOf(head))
+  if (!again) return
+  for (const name of await readdir(stateDir)) {
+    if (!mayBeThere.has(name)) await rm(join(stateDir, name), { recursive: true, force: true })
+  }
+  if (head.keyStoreDir !== null) await rm(head.keyStoreDir, { recursive: true, force: true })
+}
+
+async function restoreFiles({ stateDir, file, passphrase }: RestoreOptions, head: BackupHead): Promise<number> {
+  // What this machine knows of rejected passwords is newer than what the backup does: it stays.
+  const guarded = existsSync(join(stateDir, 'pin-guard'))
+  await rm(join(stateDir, 'license-issuer'), { recursive: true, force: true })
+  const write = fileWriter(
+    { state: stateDir, 'key-store': head.keyStoreDir },
+    (path) => guarded && path.startsWith('pin-guard/')
+  )
+  let files = 0
+  for await (const line of readBackup(file, passphrase)) {
+    await write(line)
+    if (line.kind === 'link' || (line.kind === 'file' && !line.more)) files += 1
+  }
+  return files
+}
+
+/** The schema, made where it is not, without a table. @param again what is in it is of an interrupted restore */
+async function emptySchema({ head, stored, password }: Proved, again: boolean): Promise<Pool> {
+  const { database: _, ...server } = databaseConnectionFrom(stored.values, password)
+  const administrator = openPool(server, 1)
+  try {
+    const quoted = `\`${head.schema}\``
+    if (again) await administrator.query(`DROP DATABASE IF EXISTS ${quoted}`)
+    const [tables] = await administrator.query<RowDataPacket[]>(
+      'SELECT table_name FROM information_schema.tables WHERE table_schema = ? LIMIT 1',
+      [head.schema]
+    )
+    if (tables.length > 0) {
+      throw new AppError('conflict', `The database ${head.schema} is not empty.`, {
+        cure: 'Drop it when nobody needs it any more; a restore never writes over one.'
+      })
+    }
+    await administrator.query(`CREATE DATABASE IF NOT EXISTS ${quoted} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
+  } catch (thrown) {
+    throw asDatabaseError(thrown)
+  } finally {
+    await administrator.end()
+  }
+  return openPool({ ...server, database: head.schema }, 3)
+}
+
+/** Into the tables as they were; what came to them since is done to the rows, too (by the database step, after this). */
+async function restoreRows({ file, passphrase }: RestoreOptions, head: BackupHead, pool: Pool): Promise<number> {
+  const then = await mkdtemp(join(tmpdir(), 'keyscaler-migrations-'))
+  try {
+    for (const { name } of head.migrations) await copyFile(join(migrations, name), join(then, name))
+    await migrate(pool, then)
+  } finally {
+    await rm(then, { recursive: true, force: true })
+  }
+  await refuseChangedMigrations(head, pool)
+  const write = tableWriter(pool)
+  let rows = 0
+  for await (const line of readBackup(file, passphrase)) {
+    await write(line)
+    if (line.kind === 'rows') rows += line.rows.length
+  }
+  return rows
+}
+
+async function refuseChangedMigrations({ migrations: made }: BackupHead, pool: Pool): Promise<void> {
+  const [rows] = await pool.query<RowDataPacket[]>('SELECT name, checksum FROM schema_migrations')
+  const now = new Map(rows.map(({ name, checksum }) => [String(name), String(checksum)]))
+  const changed = made.find(({ name, checksum }) => now.get(name) !== checksum)
+  if (changed !== undefined) throw new AppError('conflict', `Migration ${changed.name} is not the one of the backup.`)
+}
+
+interface Again {
+  readonly pool: Pool
+  readonly stored: StoredAnswers
+  readonly secrets: Readonly<Record<string, string>>
+}
+
+/** The effects of one step, from its kept answers: each adopts what is there. The step stays as done as it was. */
+async function applyAgain(
+  id: StepId,
+  { stateDir, steps, target, report }: RestoreOptions,
+  again: Again
+): Promise<void> {
+  const { pool, stored, secrets } = again
+  const boot = await openBootFile(stateDir)
+  const { install } = boot.state()
+  const step = steps.find((candidate) => candidate.id === id)
+  if (step === undefined) throw new AppError('internal', `there is no step ${id}`)
+  const noKms = () => Promise.reject(new AppError('out-of-order', 'The KMS is not asked by a restore.'))
+  await step.restore(stored.values, secrets).apply(
+    applyContext(id, {
+      ...{ install, stateDir, answers: new Map(), deploy: target, report, kms: noKms },
+      store: mysqlStore(pool, boot),
+      keeper: openSecretKeeper(stateDir, install, () => Promise.resolve(null)),
+      database: () => pool
+    })
+  )
+}
+
+/** Starts what was deployed: the KMS opens the token, and shows that it has this install's master key. One login. */
+async function prove(options: RestoreOptions): Promise<Pick<RestoreResult, 'services' | 'remarks'>> {
+  const { stateDir, steps, target, report } = options
+  const remarks: string[] = []
+  const install = await openInstall({ stateDir, steps, target })
+  try {
+    report('Starting the services')
+    await target.resume().catch((thrown) => remarks.push(messageOf(thrown)))
+    await topicsAgain(install, options).catch((thrown) => remarks.push(`The topics of Kafka: ${messageOf(thrown)}`))
+    const services = await target.status()
+    const sick = services.filter(({ state }) => state !== 'ready')
+    return { services, remarks: [...remarks, ...sick.map(({ name, state, detail }) => `${name}: ${state}, ${detail}`)] }
+  } finally {
+    await install.close()
+  }
+}
+
+/** They are in no backup: a cluster that never had them, or whose they were taken from, gets them again. */
+async function topicsAgain(install: Install, options: RestoreOptions): Promise<void> {
+  const [stored, pool] = [await install.storedAnswers('kafka'), install.database()]
+  if (stored === undefined || stored.appliedAt === null || pool === null) return
+  options.report('Looking at the topics of Kafka')
+  const password = await install.secretOf('kafka', 'password')
+  await applyAgain('kafka', options, { pool, stored, secrets: password === undefined ? {} : { password } })
+}
