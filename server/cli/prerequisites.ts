@@ -5,12 +5,12 @@ import type { Command } from 'commander'
 import { closestMatch } from 'leven'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
-import { catalog } from '../../services/catalog.ts'
 import { observeHost } from '../checks/host.ts'
 import { openCommands } from '../install/prerequisites/commands.ts'
 import { type PackageNames, packageNamesFor } from '../install/prerequisites/package-names.ts'
 import type { Prerequisite, PrerequisiteGround } from '../install/prerequisites/prerequisite.ts'
 import { type PrerequisiteRow, prerequisites, runPrerequisites } from '../install/prerequisites/prerequisites.ts'
+import { fixedPorts } from '../steps/port-check.ts'
 import { wizardTls } from '../web/wizard-tls.ts'
 import { ending, portFrom, printable, say } from './console.ts'
 
@@ -22,6 +22,9 @@ interface PrerequisiteFlags {
   readonly open: readonly string[]
   readonly output: 'text' | 'json'
 }
+
+/** Devices reach the DAE, administrators the CP; all else is between services. */
+const openPorts = fixedPorts.filter(({ service }) => service === 'dae' || service === 'cp').map(({ port }) => port)
 
 const collect = (typed: string, before: readonly string[]) => [...before, typed]
 
@@ -106,7 +109,7 @@ async function groundFor(
     hasUnits: isBooted && (await commands.find('systemctl')) !== null,
     clockSynchronised,
     stateDir,
-    ports: open.length === 0 ? [catalog.dae.port, catalog.cp.port] : open.map(portFrom),
+    ports: open.length === 0 ? openPorts : open.map(portFrom),
     keep: async (path, content) => {
       await writePrivateFile(path, content)
       await giveToOwner(stateDir, [dirname(path), path])

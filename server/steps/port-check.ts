@@ -11,6 +11,9 @@ import type { HostQuestion } from './host-question.ts'
 
 const deadlineMs = 10_000
 
+/** Where each service listens when its address names no port. */
+export const fixedPorts = serviceNames.map((service) => ({ service, port: catalog[service].port }))
+
 interface SeenPort extends ServiceAddress {
   /** null: nobody has it, or the service itself. */
   readonly trouble: string | null

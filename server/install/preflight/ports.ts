@@ -1,7 +1,6 @@
 /** The fixed ports: an answer may name another one, so a port that is taken warns. */
-import { catalog, serviceNames } from '../../../services/catalog.ts'
 import { defineLadder, type Rung } from '../../checks/check.ts'
-import { isOurs, listenTrouble } from '../../steps/port-check.ts'
+import { fixedPorts, isOurs, listenTrouble } from '../../steps/port-check.ts'
 
 interface SeenPort {
   readonly port: number
@@ -13,29 +12,31 @@ interface SeenPort {
 /** By the name in the id. */
 type SeenPorts = Readonly<Record<string, SeenPort>>
 
-const wizard = { name: 'wizard', title: 'Port of the wizard', port: 8080 }
 const ports = [
-  wizard,
-  ...serviceNames.map((name) => ({ name, title: `Port of the ${name.toUpperCase()}`, port: catalog[name].port }))
+  { name: 'wizard', title: 'Port of the wizard', port: 8080, service: null },
+  ...fixedPorts.map(({ service, port }) => ({
+    name: service,
+    title: `Port of the ${service.toUpperCase()}`,
+    port,
+    service
+  }))
 ]
 
 async function observePorts(stateDir: string): Promise<SeenPorts> {
   const seen: Record<string, SeenPort> = {}
-  for (const { name, port } of ports) {
-    const trouble = await listenTrouble(name === wizard.name ? '127.0.0.1' : '0.0.0.0', port)
-    const service = serviceNames.find((known) => known === name)
+  for (const { name, port, service } of ports) {
+    const trouble = await listenTrouble(service === null ? '127.0.0.1' : '0.0.0.0', port)
     seen[name] = {
       port,
       trouble,
-      ours: service !== undefined && trouble !== null && (await isOurs(stateDir, service, port))
+      ours: service !== null && trouble !== null && (await isOurs(stateDir, service, port))
     }
   }
   return seen
 }
 
-function portRung({ name, title, port }: (typeof ports)[number]): Rung<SeenPorts> {
-  const other =
-    name === wizard.name ? 'start `keyscaler serve --port <another>`' : 'give it an address with another port'
+function portRung({ name, title, port, service }: (typeof ports)[number]): Rung<SeenPorts> {
+  const other = service === null ? 'start `keyscaler serve --port <another>`' : 'give it an address with another port'
   return {
     id: `preflight.port-${name}`,
     title,
