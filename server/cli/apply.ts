@@ -9,7 +9,7 @@ import { identityFiles } from '../deploy/service-identity.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
 import { applyAnswers } from '../install/apply-answers.ts'
 import type { Plan } from '../install/plan.ts'
-import { skipRefusal, skipTyped } from '../install/skips.ts'
+import { refuseSkips, skipTyped } from '../install/skips.ts'
 import { steps } from '../install/steps.ts'
 import { serve } from '../main.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
@@ -129,8 +129,7 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
 /** What is typed goes before what the file says of the same check. @throws AppError invalid-input before anything is done */
 function withSkips(file: AnswersFile, typed: readonly string[]): AnswersFile {
   const asked = typed.map(skipTyped)
-  const refused = asked.map(({ check }) => skipRefusal(check)).filter((why) => why !== null)
-  if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
+  refuseSkips(asked)
   const last = new Map([...(file.skip ?? []), ...asked].map(({ check, reason }) => [check, reason]))
   const skip = [...last].map(([check, reason]) => ({ check, reason }))
   return { ...file, skip }

@@ -5,6 +5,7 @@ import { type AnswersFile, skipsOf } from './answers-file.ts'
 import type { Install } from './install.ts'
 import type { Plan } from './plan.ts'
 import { keepRecord } from './record-file.ts'
+import { refuseSkips } from './skips.ts'
 import type { Watcher } from './submit.ts'
 
 export interface ApplyEvents {
@@ -22,6 +23,8 @@ export async function applyAnswers(
   plan: Pick<Plan, 'steps'>,
   events: ApplyEvents
 ): Promise<void> {
+  // Before anything is done: a run must not stop half-way at what could be seen at once.
+  refuseSkips(file.skip ?? [])
   if (install.finishedAt() !== null) await install.reopen()
   for (const step of install.steps.filter(({ id }) => plan.steps.includes(id))) {
     const started = performance.now()

@@ -9,6 +9,7 @@ import type { DefinedStep } from '../steps/define-step.ts'
 import type { StoredAnswers } from './boot-file.ts'
 import type { AnswersByStep } from './progress.ts'
 import { credentialPath } from './secrets.ts'
+import type { SkipRequest } from './skips.ts'
 
 export interface ExportGround {
   readonly stateDir: string
@@ -26,10 +27,12 @@ const head = ` Answers of this install, as keyscaler apply takes them again; no 
 export function exportAnswers({ stateDir, steps, answers }: ExportGround, secretsIn?: string): string {
   const answered = steps.filter(({ id }) => answers.has(id))
   const warned = answered.some(({ id }) => answers.get(id)?.findings.some(({ verdict }) => verdict === 'warn'))
+  const skip = answered.flatMap(({ id }) => skippedIn(answers.get(id)?.findings ?? []))
   const document = new Document({
     apiVersion: 'setup/v1',
     // Without it an apply elsewhere would stop at what was accepted here.
     ...(warned ? { continueAnyway: true } : {}),
+    ...(skip.length === 0 ? {} : { skip }),
     steps: {}
   })
   document.commentBefore = head
@@ -44,6 +47,10 @@ export function exportAnswers({ stateDir, steps, answers }: ExportGround, secret
     byStep.set(step.id, node)
   }
   return document.toString({ lineWidth: 0 })
+}
+
+function skippedIn(findings: StoredAnswers['findings']): readonly SkipRequest[] {
+  return findings.flatMap(({ id, skipped }) => (typeof skipped === 'string' ? { check: id, reason: skipped } : []))
 }
 
 function exported(step: DefinedStep, stored: StoredAnswers, secretsIn: string | null, stateDir: string) {

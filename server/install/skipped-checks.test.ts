@@ -1,11 +1,12 @@
 /** A skipped check is really skipped: a peer that writes down what it hears proves it. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 import { peer, surroundings } from '../checks/testing.ts'
 import { kafkaStep } from '../steps/kafka/step.ts'
 import { memcachedStep } from '../steps/memcached/step.ts'
-import type { SubmitGround } from './submit.ts'
-import { submitStep } from './submit.ts'
+import { exportAnswers } from './export-answers.ts'
+import { type SubmitGround, submitStep } from './submit.ts'
 
 const reason = 'the servers come in May'
 
@@ -38,6 +39,18 @@ test('whoever skips all checks of a peer never calls it, and the reason is kept 
   assert.deepEqual(saved, [['memcached', [{ ...finding, skipped: reason, ms: 0 }], 'script']])
   const strict = [{ check: 'kms.pin-state', reason }]
   await assert.rejects(submitStep(ground, 'memcached', raw, { ...options, skip: strict }), /kms\.pin-state is strict/)
+})
+
+test('the answers file of an install with a skipped check skips it again', () => {
+  const findings = [
+    { id: 'memcached.servers-answer', title: 'Servers', verdict: 'skip', skipped: reason },
+    { id: 'memcached.other', title: 'Other', verdict: 'skip', say: 'Not reached.' }
+  ]
+  const values = { servers: ['m1.example:11211'], prefix: 'ks:' }
+  const stored = { revision: 1, values, secrets: {}, findings, actor: 'script', at: '', appliedAt: '' }
+  const answers = new Map([['memcached', stored] as const])
+  const { skip } = parse(exportAnswers({ stateDir: '/nonexistent', steps: [memcachedStep], answers }))
+  assert.deepEqual(skip, [{ check: 'memcached.servers-answer', reason }])
 })
 
 test('who skips the cluster, its topics and its record hears whether brokers answer, and nobody asks for more', async () => {

@@ -53,21 +53,23 @@ export function skipRefusal(check: string): string | null {
   return `There is no check ${check.slice(0, 80)}.${meant === undefined ? '' : ` Did you mean ${meant}?`}`
 }
 
+/** For a whole run, before any of it is done. @throws AppError invalid-input for each that is strict, unknown or named twice */
+export function refuseSkips(requests: readonly SkipRequest[]): void {
+  const names = requests.map(({ check }) => check)
+  const refused = names.flatMap((check, index) =>
+    names.indexOf(check) < index ? `${check} is skipped twice.` : (skipRefusal(check) ?? [])
+  )
+  if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
+}
+
 /**
  * The one place where a request becomes a skip.
  * @param step whose checks are about to run
  * @throws AppError invalid-input for one that is strict, unknown, another step's or named twice
  */
 export function skipsFor(step: string, requests: readonly SkipRequest[]): Skips {
-  const skips = new Map<string, string>()
-  const refused: string[] = []
-  for (const { check, reason } of requests) {
-    const why = skipRefusal(check)
-    if (why !== null) refused.push(why)
-    else if (!check.startsWith(`${step}.`)) refused.push(`${check} is no check of the step ${step}.`)
-    else if (skips.has(check)) refused.push(`${check} is skipped twice.`)
-    skips.set(check, reason)
-  }
-  if (refused.length > 0) throw new AppError('invalid-input', refused.join(' '))
-  return skips
+  refuseSkips(requests)
+  const foreign = requests.find(({ check }) => !check.startsWith(`${step}.`))
+  if (foreign !== undefined) throw new AppError('invalid-input', `${foreign.check} is no check of the step ${step}.`)
+  return new Map(requests.map(({ check, reason }) => [check, reason]))
 }
