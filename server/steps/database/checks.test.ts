@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { openPool } from '../../../lib/database/pool.ts'
 import { freshName, sharedSandbox } from '../../../sandbox/testing.ts'
 import { observeMysql } from '../../checks/mysql.ts'
-import { deadPort, firstTrouble, verdicts } from '../../checks/testing.ts'
+import { deadPort, firstTrouble, surroundings, verdicts } from '../../checks/testing.ts'
 import { connectionOf } from './answers.ts'
 import { databaseLadder } from './checks.ts'
 
@@ -118,6 +118,21 @@ test('an account without CREATE is told the grant that it needs', async () => {
   const trouble = firstTrouble(findings)
   assert.equal(trouble?.say, `Database ${name} does not exist and ${poor.user} may not create it.`)
   assert.match(trouble?.cure ?? '', new RegExp(`GRANT ALL ON \`${name}\`\\.\\* TO '${poor.user}'@'127\\.0\\.0\\.1'`))
+})
+
+test('where the rights are skipped nothing is made to try them out, and all else is looked at', async () => {
+  const poor = await account()
+  const told: string[] = []
+  const progress = (what: string) => told.push(what)
+  const skip = new Map([['database.rights', 'no scratch user may be made there']])
+  const { byId } = await verdicts(databaseLadder, answers(freshName('absent'), poor), {
+    ...surroundings,
+    progress,
+    skip
+  })
+  assert.equal(byId.rights, 'skip')
+  assert.deepEqual([byId.login, byId.schema, byId.clock], ['pass', 'pass', 'pass'])
+  assert.equal(told.at(-1), 'the facts of the server')
 })
 
 test('each right that is missing is named: by using it, all at once', async () => {
