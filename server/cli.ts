@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   backup: async () => (await import('./cli/backup.ts')).registerBackup,
   restore: async () => (await import('./cli/backup.ts')).registerRestore,
   record: async () => (await import('./cli/record.ts')).registerRecord,
+  'support-bundle': async () => (await import('./cli/support.ts')).registerSupport,
   token: async () => (await import('./cli/token.ts')).registerToken,
   unlock: async () => (await import('./cli/unlock.ts')).registerUnlock,
   hsm: async () => (await import('./cli/hsm.ts')).registerHsm,
