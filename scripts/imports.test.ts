@@ -24,7 +24,10 @@ const allowed: readonly (readonly [room: string, may: readonly string[]])[] = [
     'server/key-store-password',
     ['server/key-store-password', 'server/install', 'server/steps', 'server/checks', 'server/deploy', 'lib']
   ],
-  ['server/install', ['server/install', 'server/steps', 'server/checks', 'server/deploy', 'lib']],
+  [
+    'server/install',
+    ['server/install', 'server/steps', 'server/checks', 'server/deploy', 'services/catalog.ts', 'package.json', 'lib']
+  ],
   ['server/steps', ['server/steps', 'server/checks', 'server/deploy', 'services/catalog.ts', 'lib']],
   ['server/deploy', ['server/deploy', 'services/catalog.ts', 'lib']],
   ['server/checks', ['server/checks', 'lib']],

@@ -115,10 +115,10 @@ describe('the script in README.md', () => {
     const status = await fetch(wizard, { headers: { accept: 'application/json' } })
     assert.match(await status.text(), /"finishedAt":"\d{4}-/)
     for (const path of ['/setup', '/setup/code', '/setup/steps/welcome']) {
-      assert.equal((await fetch(`${wizard}${path}`)).status, 404, path)
+      assert.equal((await fetch(`${wizard}${path}`)).status, 410, path)
     }
     const claim = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"code":"x"}' }
-    assert.equal((await fetch(`${wizard}/setup/session`, claim)).status, 404)
+    assert.equal((await fetch(`${wizard}/setup/session`, claim)).status, 410)
 
     const exposed = readFileSync(seen, 'utf8')
     assert.ok(exposed.split('\ncurl\n').length > stepIds.length, 'the programs were not watched')
