@@ -66,6 +66,20 @@ export function isGood(greeting: BrokerGreeting): boolean {
   return greeting.problem === null && (greeting.tls === null || greeting.tls.problem === null)
 }
 
+/** What the names of scratch topics begin with. */
+function scratchTopic(topicPrefix: string): string {
+  return `${topicPrefix}.check-`
+}
+
+/** Removes the scratch topics of checks that were killed. Only while no other check of this install is running. */
+export async function sweepScratchTopics(broker: Broker, topicPrefix: string): Promise<void> {
+  const { topics } = await broker.metadata()
+  for (const topic of topics) {
+    const scratch = topic.startsWith(scratchTopic(topicPrefix))
+    if (scratch && /^[0-9a-f]{10}$/.test(topic.slice(-10))) await broker.deleteTopic(topic)
+  }
+}
+
 /** The mock cluster cannot delete topics: there one name is used again and again. */
 async function tryTopic(
   broker: Broker,
@@ -73,7 +87,7 @@ async function tryTopic(
   { topicPrefix, replication, without }: KafkaQuestion,
   progress: (what: string) => void
 ): Promise<Pick<KafkaSeen, 'rights' | 'roundTrip'>> {
-  const topic = `${topicPrefix}.check${mock ? '' : `-${randomBytes(5).toString('hex')}`}`
+  const topic = mock ? `${topicPrefix}.check` : `${scratchTopic(topicPrefix)}${randomBytes(5).toString('hex')}`
   try {
     progress(`creating topic ${topic}`)
     await broker.createTopics([{ topic, partitions: 1, replication }])

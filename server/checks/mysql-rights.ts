@@ -2,7 +2,7 @@
  * What an account may do, by doing it: a scratch table and a scratch user, both removed again. A list of grants would
  * not show roles, read-only servers, proxies or full disks.
  */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { newServicePassword } from '../../lib/database/service-password.ts'
 
@@ -25,10 +25,41 @@ const denied = new Set([
 
 export const scratchPrefix = 'keyscaler_check_'
 
+/** What the names of scratch things begin with, for the schema that is wanted; at most 31 characters with what follows. */
+function scratchOf(wanted: string): string {
+  return `${scratchPrefix}${createHash('sha256').update(wanted).digest('hex').slice(0, 6)}_`
+}
+
+/**
+ * Removes what checks that were killed have left of their scratch tables, schemas and users for this schema. Only while no
+ * other check for it is running. Users are removed where the account may look for them.
+ */
+export async function sweepScratch(connection: Pick<Connection, 'query'>, wanted: string): Promise<void> {
+  const like = `${scratchOf(wanted).replaceAll('_', '\\_')}%`
+  const [tables] = await connection.query<RowDataPacket[]>(
+    'SELECT table_schema AS place, table_name AS name FROM information_schema.tables WHERE table_name LIKE ?',
+    [like]
+  )
+  for (const { place, name } of tables) await connection.query(`DROP TABLE IF EXISTS \`${place}\`.\`${name}\``)
+  const [schemas] = await connection.query<RowDataPacket[]>(
+    'SELECT schema_name AS name FROM information_schema.schemata WHERE schema_name LIKE ?',
+    [like]
+  )
+  for (const { name } of schemas) await connection.query(`DROP DATABASE IF EXISTS \`${name}\``)
+  const [users] = await connection
+    .query<RowDataPacket[]>('SELECT user AS name, host AS place FROM mysql.user WHERE user LIKE ?', [like])
+    .catch((thrown) => {
+      const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+      if (denied.has(code)) return [[]]
+      throw thrown
+    })
+  for (const { name, place } of users) await connection.query('DROP USER IF EXISTS ?@?', [name, place])
+}
+
 /** @param schema exists; when null, one is made for the proof, under a scratch name where the account may, and dropped. */
 export async function proveRights(connection: Connection, schema: string | null, wanted: string): Promise<RightsSeen> {
   const proof = new Proof(connection)
-  const scratch = `${scratchPrefix}${randomBytes(5).toString('hex')}`
+  const scratch = `${scratchOf(wanted)}${randomBytes(4).toString('hex')}`
   if (schema !== null) {
     await proveTable(proof, schema, scratch)
     return proof.seen()

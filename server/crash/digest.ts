@@ -2,6 +2,7 @@
  * All that an install has left in the world, in words that are the same for two installs from the same answers: names of
  * this one (database, folder, ids) are taken out. Two runs that came to the same end have equal digests.
  */
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { openBroker } from '../../lib/broker/broker.ts'
@@ -26,6 +27,8 @@ export async function digestOf(world: InstallWorld): Promise<Digest> {
   const { database, query, stateDir } = world
   const neutral = neutralOf(world)
   const users = `LIKE '${database.replaceAll('_', '\\_')}\\_%'`
+  // What the live check of the database tries its rights on (server/checks/mysql-rights.ts), for this schema.
+  const scratch = `keyscaler\\_check\\_${createHash('sha256').update(database).digest('hex').slice(0, 6)}\\_%`
   const rights = await query(
     `SELECT grantee, COUNT(*) AS n FROM information_schema.table_privileges WHERE table_schema = '${database}'
      GROUP BY grantee ORDER BY grantee`
@@ -49,6 +52,11 @@ export async function digestOf(world: InstallWorld): Promise<Digest> {
       .sort(),
     users: neutral(await query(`SELECT user, host FROM mysql.user WHERE user ${users} ORDER BY user`)),
     rights: neutral(rights),
+    scratch: await query(
+      `SELECT schema_name AS name FROM information_schema.schemata WHERE schema_name LIKE '${scratch}' UNION ALL
+       SELECT table_name FROM information_schema.tables WHERE table_name LIKE '${scratch}' UNION ALL
+       SELECT user FROM mysql.user WHERE user LIKE '${scratch}'`
+    ),
     topics: neutral(await topicsOf(database)),
     files: filesIn(stateDir),
     bootFile: neutral(bootFile(stateDir))

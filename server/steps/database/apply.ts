@@ -11,6 +11,7 @@ import { newServicePassword } from '../../../lib/database/service-password.ts'
 import { serviceUserName } from '../../../lib/database/service-user.ts'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { type ServiceName, serviceNames } from '../../../services/catalog.ts'
+import { sweepScratch } from '../../checks/mysql-rights.ts'
 import type { ApplyContext } from '../apply-context.ts'
 import type { ApplyResult } from '../step.ts'
 import { connectionOf, type DatabaseAnswers } from './answers.ts'
@@ -27,6 +28,7 @@ export async function applyDatabase(answers: DatabaseAnswers, context: ApplyCont
   const { dbName } = answers
   const connection = connectionOf(answers)
   await withPool(openPool(connection, 1), async (server) => {
+    await sweepScratch(server, dbName)
     context.report(`Creating database ${dbName}`)
     await context.effect(
       'schema',
