@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -105,4 +106,32 @@ test('a user name stays within what MySQL takes, and two long schema names do no
   assert.equal(serviceUserName('keyscaler', 'kms'), 'keyscaler_kms')
   assert.equal(serviceUserName(long, 'kms').length, 32)
   assert.notEqual(serviceUserName(long, 'kms'), serviceUserName(`${long.slice(1)}b`, 'kms'))
+})
+
+test('removes what a killed check left of its scratch table, schema and user for this schema, and nobody else’s', async () => {
+  const [name, other] = [freshName('swept'), freshName('other')]
+  const scratchOf = (schema: string) =>
+    `keyscaler_check_${createHash('sha256').update(schema).digest('hex').slice(0, 6)}_0123abcd`
+  const [mine, theirs] = [scratchOf(name), scratchOf(other)]
+  await admin.query(`CREATE DATABASE ${name}`)
+  await admin.query(`CREATE TABLE ${name}.${mine} (id INT)`)
+  for (const scratch of [mine, theirs]) {
+    await admin.query(`CREATE DATABASE ${scratch}`)
+    await admin.query(`CREATE TABLE ${scratch}.${scratch} (id INT)`)
+    await admin.query(`CREATE USER ${scratch}@'127.0.0.1'`)
+  }
+  await applyDatabase(answersFor(name), applyContext())
+  const [left] = await admin.query(
+    `SELECT schema_name AS name FROM information_schema.schemata WHERE schema_name IN (?) UNION ALL
+     SELECT table_name FROM information_schema.tables WHERE table_name IN (?) UNION ALL
+     SELECT user FROM mysql.user WHERE user IN (?)`,
+    [
+      [mine, theirs],
+      [mine, theirs],
+      [mine, theirs]
+    ]
+  )
+  assert.deepEqual(left, [{ name: theirs }, { name: theirs }, { name: theirs }])
+  for (const schema of [name, theirs]) await admin.query(`DROP DATABASE ${schema}`)
+  await admin.query(`DROP USER ${theirs}@'127.0.0.1'`)
 })

@@ -138,3 +138,17 @@ test('apply makes both topics, once, through the ledger', async () => {
     assert.deepEqual(await broker.describeTopic(probeTopic), { partitions: 2, replication: 1 })
   }
 })
+
+test('apply removes the scratch topic of a check that was killed, and no other', {
+  skip: kafka.kind === 'mock' && 'a mock cannot delete topics'
+}, async () => {
+  const topicPrefix = freshName('swept')
+  const broker = openBroker({ brokers: kafka.brokers, security: 'PLAINTEXT' })
+  after(() => broker.close())
+  const kept = [`${topicPrefix}.check-list`, `${topicPrefix}2.check-0123456789`]
+  const topics = [...kept, `${topicPrefix}.check-0123456789`]
+  await broker.createTopics(topics.map((topic) => ({ topic, partitions: 1, replication: 1 })))
+  await applyKafka(answers({ topicPrefix }), applyContext())
+  const left = (await broker.metadata()).topics.filter((topic) => topics.includes(topic))
+  assert.deepEqual(left.sort(), kept.sort())
+})
