@@ -88,7 +88,7 @@ test('nothing of the wizard is in the environment of a service', async (context)
   })
   const { world, target } = await begin(context)
   await target.deploy({ name: 'kms', config: await world.configOf('kms') }, silent)
-  assert.equal((await world.starts('kms'))[0]?.environment, 'HOME,LANG,PATH')
+  assert.equal((await world.starts('kms'))[0]?.environment, 'HOME,LANG,NODE_COMPILE_CACHE,PATH')
 })
 
 test('a service that ends while starting fails the deployment at once, with its last log lines', async (context) => {
@@ -292,7 +292,7 @@ test('services end when the lifeline closes', async (context) => {
   const accepted = once(server, 'connection')
   const wizard = await startWizard(world, { kms: await world.configOf('kms') }, join(world.root, 'lifeline'))
   const [sandboxEnd]: Socket[] = await accepted
-  assert.equal((await world.starts('kms'))[0]?.environment, 'HOME,KEYSCALER_LIFELINE_FD,LANG,PATH')
+  assert.equal((await world.starts('kms'))[0]?.environment, 'HOME,KEYSCALER_LIFELINE_FD,LANG,NODE_COMPILE_CACHE,PATH')
   process.kill(wizard.pid, 'SIGKILL')
   await wizard.gone
   assert.ok(!isGone(wizard.pids[0] ?? 0))

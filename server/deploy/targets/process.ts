@@ -40,8 +40,17 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
       const all = await Promise.all(inOrder.map((name) => supervisors[name].status()))
       return all.filter((status) => status !== null)
     },
+    // Each after those that it needs; what runs already is only looked at, all at once.
     resume: async () => {
-      for (const name of inOrder) await supervisors[name].resume()
+      const resumed = new Map<ServiceName, Promise<unknown>>()
+      for (const name of inOrder) {
+        const needed = Promise.all(entries[name].needs.map((other) => resumed.get(other)))
+        resumed.set(
+          name,
+          needed.then(() => supervisors[name].resume())
+        )
+      }
+      await Promise.all(resumed.values())
     },
     restart: (name, report = () => {}) => supervisors[name].restart(report),
     remove: (name) => supervisors[name].remove(),
