@@ -302,7 +302,7 @@ const record: RecordPage = {
         appliedAt: '2026-03-01T10:40:05.000Z',
         answers: { keyStore: 'gemalto-safenet', partition: 'HSMoDnFIPS', note: '<b>&' },
         secretsKept: ['password'],
-        checks: ladder.map(({ id, title, verdict, say, ms }) => ({ id, title, verdict, say, ms }))
+        checks: ladder.map(({ id, title, verdict, say, ms }) => ({ id, title, verdict, say, ms, skipped: null }))
       }
     ],
     keyStore: {

@@ -82,18 +82,18 @@ export function fileWriter(
   folders: Readonly<Record<Root, string | null>>,
   skip: (path: string) => boolean
 ): (line: BackupLine) => Promise<void> {
+  /** The file whose pieces are coming. */
+  let begun = ''
   return async (line) => {
     if (line.kind !== 'file' && line.kind !== 'link') return
     if (line.root === 'state' && skip(line.path)) return
     const path = within(folders[line.root], line.path)
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     if (line.kind === 'link') return symlink(line.target, path)
+    const from = path === begun ? constants.O_APPEND : constants.O_TRUNC
+    begun = path
     // The pieces of one file follow one another; it is synced with its last one.
-    const file = await open(
-      path,
-      constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
-      line.mode
-    )
+    const file = await open(path, constants.O_WRONLY | constants.O_CREAT | from | constants.O_NOFOLLOW, line.mode)
     try {
       await file.writeFile(Buffer.from(line.data, 'base64'))
       if (!line.more) await file.sync()

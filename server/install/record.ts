@@ -39,7 +39,9 @@ export const recordSchema = z.object({
       answers: z.record(text, text),
       /** Names of the fields whose secrets are kept. */
       secretsKept: z.array(text),
-      checks: z.array(z.object({ id: text, title: text, verdict: text, say: text, ms: z.number() }))
+      checks: z.array(
+        z.object({ id: text, title: text, verdict: text, say: text, ms: z.number(), skipped: textOrNull })
+      )
     })
   ),
   keyStore: z.object({
@@ -117,8 +119,9 @@ function asRecorded({ revision, actor, at, appliedAt, values, secrets, findings 
     appliedAt,
     answers: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, shortened(String(value))])),
     secretsKept: Object.keys(secrets),
-    checks: findings.map(({ id, title = '', verdict = '', say = '', ms = 0 }) => {
-      return { id, title: String(title), verdict: String(verdict), say: String(say), ms: Number(ms) }
+    checks: findings.map(({ id, title = '', verdict = '', say = '', ms = 0, skipped }) => {
+      const why = typeof skipped === 'string' ? skipped : null
+      return { id, title: String(title), verdict: String(verdict), say: String(say), ms: Number(ms), skipped: why }
     })
   }
 }

@@ -161,7 +161,6 @@ async function begin(stateDir: string, head: BackupHead, again: boolean): Promis
 async function restoreFiles({ stateDir, file, passphrase }: RestoreOptions, head: BackupHead): Promise<number> {
   // What this machine knows of rejected passwords is newer than what the backup does: it stays.
   const guarded = existsSync(join(stateDir, 'pin-guard'))
-  await rm(join(stateDir, 'license-issuer'), { recursive: true, force: true })
   const write = fileWriter(
     { state: stateDir, 'key-store': head.keyStoreDir },
     (path) => guarded && path.startsWith('pin-guard/')
