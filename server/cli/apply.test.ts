@@ -116,6 +116,20 @@ function badDays(): void {
     assert.deepEqual(Object.keys(JSON.parse(stdout).services), ['kms', 'dae', 'mqs', 'cp'])
     assert.deepEqual(recordedPids(world), before)
     assert.deepEqual(programsOf(world), wholeInstall.programs)
+  })
+
+  test('applied ten times more, nothing changes, and each says so', async (t) => {
+    const before = await everything()
+    const took: number[] = []
+    for (let time = 1; time <= 10; time++) {
+      const began = performance.now()
+      const { code, stdout, stderr } = await world.apply(answers, '--exit').ended
+      took.push(Math.round(performance.now() - began))
+      assert.equal(code, 0, stderr)
+      assert.equal(JSON.parse(stdout).changed, false)
+    }
+    t.diagnostic(`median ${took.sort((a, b) => a - b)[5]} ms`)
+    assert.deepEqual(await everything(), before)
     apply = world.apply(answers)
     await apply.said(/^\{/)
     assert.equal((await apply.stop()).code, 0)
