@@ -7,12 +7,14 @@ import type { InstallRecord } from '../install/record.ts'
 import { steps } from '../install/steps.ts'
 import { leaksIn } from '../testing/canaries.ts'
 import { openScript } from '../testing/script.ts'
+import { wholeTier } from '../testing/tiers.ts'
 import { type AnswersByStep, type InstallWorld, openInstallWorld } from '../testing/world.ts'
 
 const nssPassword = 'a password of the software store'
 
 describe('keyscaler config export and keyscaler record', { concurrency: 1, timeout: 400_000 }, () => {
-  for (const keyStore of ['gemalto-safenet', 'nss'] as const)
+  // The other one with KEYSCALER_SLOW_TESTS=1: each is an install twice, and backup.test.ts has the software store.
+  for (const keyStore of wholeTier ? (['gemalto-safenet', 'nss'] as const) : (['gemalto-safenet'] as const))
     describe(keyStore, { concurrency: 1 }, () => both(keyStore))
 })
 

@@ -1,0 +1,2 @@
+/** `npm test` stays under a quarter of an hour on two cores: what only repeats a proof in another setting is asked for. */
+export const wholeTier = process.env.KEYSCALER_SLOW_TESTS === '1'
