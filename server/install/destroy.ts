@@ -28,7 +28,7 @@ export interface DestroyItem {
   readonly step: string
   readonly kind: EffectKind
   readonly name: string
-  /** `with the schema`: rows of the database, gone with it. */
+  /** `with the schema`: rows of the database, which go when it goes and stay when it is left. */
   readonly outcome: Undone | 'with the schema'
 }
 
