@@ -1,5 +1,5 @@
 /** What the wizard's deployment does before there is a KMS: schema, master key, service CA, certificates, configuration. */
-import { randomBytes, type X509Certificate } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { writePrivateFile } from '../lib/config/private-file.ts'
@@ -8,9 +8,8 @@ import { openPool, utcNow } from '../lib/database/pool.ts'
 import type { KeyAlgorithm, KeyRef, KeyStore } from '../lib/keystore/keystore.ts'
 import { issueCertificate } from '../lib/x509/issue.ts'
 import { newSerial } from '../lib/x509/serial.ts'
-import { serviceRoleUri } from '../lib/x509/service-role.ts'
 import type { Signer } from '../lib/x509/signing.ts'
-import { newServiceKey } from '../lib/x509/software-key.ts'
+import { serviceCertificate, type TestCa } from '../lib/x509/testing.ts'
 import { validity } from '../lib/x509/validity.ts'
 import type { MariadbAddress } from '../sandbox/mariadb.ts'
 import { newPassword } from '../sandbox/secrets.ts'
@@ -63,7 +62,7 @@ export async function newInstall(
   }
   const caFile = await file('service-ca.crt', ca.certificate.toString())
   const identity = async (role: string): Promise<Identity> => {
-    const { certificate, privateKey } = await newServiceCertificate(role, ca)
+    const { certificate, privateKey } = await serviceCertificate(role, ca)
     return {
       certificate: await file(`${role}.crt`, certificate),
       key: await file(`${role}.key`, privateKey),
@@ -105,33 +104,10 @@ async function newKey(store: KeyStore, pool: Pool, purpose: string, algorithm: K
   return ref
 }
 
-interface ServiceCa {
-  readonly certificate: X509Certificate
-  readonly signer: Signer
-}
-
-async function newCa(store: KeyStore, ref: KeyRef): Promise<ServiceCa> {
+async function newCa(store: KeyStore, ref: KeyRef): Promise<TestCa> {
   const publicKey = await store.publicKey(ref)
   const signer: Signer = { algorithm: 'EC-P256', publicKey, sign: (tbs) => store.sign(ref, tbs) }
   const subject = [{ type: 'CN', value: 'KeyScaler Service CA' }]
   const request = { profile: 'service-ca', subject, publicKey, serial: newSerial(), ...validity(30) } as const
   return { certificate: await issueCertificate(request, signer), signer }
-}
-
-async function newServiceCertificate(role: string, { certificate: issuer, signer }: ServiceCa) {
-  const { privateKey, publicKey } = await newServiceKey()
-  const certificate = await issueCertificate(
-    {
-      profile: 'service',
-      subject: [{ type: 'CN', value: `KeyScaler ${role}` }],
-      publicKey,
-      serial: newSerial(),
-      issuer: { certificate: issuer },
-      ipAddresses: ['127.0.0.1'],
-      uris: [serviceRoleUri(role)],
-      ...validity(30, issuer)
-    },
-    signer
-  )
-  return { certificate: certificate.toString(), privateKey }
 }

@@ -31,11 +31,21 @@ export async function sharedSandbox<Part extends SharedPart>(
 ): Promise<Pick<SharedAddresses, Part>> {
   const file = process.env[sharedSandboxVariable]
   if (file !== undefined) return JSON.parse(readFileSync(file, 'utf8'))
-  const sandbox = await startSandbox({ parts })
-  // The kernel ends the servers with this process (child.ts), so only the folder is left to remove.
-  process.once('exit', () => rmSync(sandbox.dir, { recursive: true, force: true }))
-  return sandbox
+  const missing = parts.filter((part) => !own.has(part))
+  if (missing.length > 0) {
+    const started = startSandbox<SharedPart>({ parts: missing }).then((sandbox) => {
+      // The kernel ends the servers with this process (child.ts), so only the folder is left to remove.
+      process.once('exit', () => rmSync(sandbox.dir, { recursive: true, force: true }))
+      return sandbox
+    })
+    for (const part of missing) own.set(part, started)
+  }
+  const found = await Promise.all(parts.map(async (part) => [part, (await own.get(part))?.[part]] as const))
+  return Object.fromEntries(found) as Pick<SharedAddresses, Part>
 }
+
+/** Of a file that runs alone: what it asked for before, it is given again. */
+const own = new Map<SharedPart, Promise<SharedAddresses>>()
 
 /** For the test runner: writes what `sharedSandbox` reads. */
 export function shareSandbox(sandbox: Sandbox<SharedPart>, file: string): void {

@@ -9,7 +9,9 @@ import { join } from 'node:path'
 import { issueCertificate } from './issue.ts'
 import { parseName } from './name.ts'
 import { newSerial } from './serial.ts'
+import { serviceRoleUri } from './service-role.ts'
 import type { Signer, SigningAlgorithm } from './signing.ts'
+import { newServiceKey } from './software-key.ts'
 import { validity } from './validity.ts'
 
 export interface TestCa {
@@ -44,6 +46,28 @@ export async function newCa(
     signer
   )
   return { certificate, signer }
+}
+
+/** As the wizard gives one to a service on this machine. @returns both as PEM */
+export async function serviceCertificate(
+  role: string,
+  { certificate: issuer, signer }: TestCa
+): Promise<{ readonly certificate: string; readonly privateKey: string }> {
+  const { privateKey, publicKey } = await newServiceKey()
+  const certificate = await issueCertificate(
+    {
+      profile: 'service',
+      subject: [{ type: 'CN', value: `KeyScaler ${role}` }],
+      publicKey,
+      serial: newSerial(),
+      issuer: { certificate: issuer },
+      ipAddresses: ['127.0.0.1'],
+      uris: [serviceRoleUri(role)],
+      ...validity(30, issuer)
+    },
+    signer
+  )
+  return { certificate: certificate.toString(), privateKey }
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'x509-test-'))

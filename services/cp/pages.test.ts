@@ -7,8 +7,9 @@ import { join } from 'node:path'
 import { before, test } from 'node:test'
 import type { RowDataPacket } from 'mysql2/promise'
 import { utcNow } from '../../lib/database/pool.ts'
-import { type Answer, ask, type Browser, browse, loggedIn } from './test-browser.ts'
-import { addAdministrator, administrator, dir, newInstall, passwordHash, type TestInstall, tenant } from './testing.ts'
+import { dir } from '../testing/test-file.ts'
+import { type Answer, ask, type Browser, browse, loggedIn } from './browser-testing.ts'
+import { addAdministrator, administrator, newInstall, passwordHash, type TestInstall, tenant } from './testing.ts'
 
 let install: TestInstall
 let browser: Browser
@@ -240,7 +241,7 @@ test('without its database it says so in 503, and is back with it, the session t
   assert.equal((await script('/devices')).json().type, '/problems/database-unavailable')
   assert.equal((await ask(install, '/login', { body: administrator })).status, 503)
   assert.equal((await ask(install, '/readyz')).status, 503)
-  await install.wire.mend()
+  await install.wire.restore()
   assert.equal((await browser.get('/devices')).status, 200)
   assert.equal((await ask(install, '/readyz')).status, 200)
 })

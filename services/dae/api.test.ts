@@ -1,28 +1,19 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { before, describe, test } from 'node:test'
-import { migrate } from '../../lib/database/migrate.ts'
 import { openPool, utcNow } from '../../lib/database/pool.ts'
 import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
+import { newDatabase } from '../testing/database.ts'
+import { newIdentities } from '../testing/identities.ts'
+import { baseConfig, type RunningService, run } from '../testing/service-process.ts'
+import { atEnd } from '../testing/test-file.ts'
 import { openRegistrations, type Registrations } from './registrations.ts'
-import { newIdentities } from './testing/identities.ts'
-import { atEnd, baseConfig, type RunningService, run, serviceLogin } from './testing/service-process.ts'
 
-const { mariadb, memcached } = await sharedSandbox(['mariadb', 'memcached'])
-const database = freshName('dae')
-const setup = openPool(mariadb, 2)
-await setup.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
-const pool = openPool({ ...mariadb, database })
-await migrate(pool, new URL('../../migrations', import.meta.url).pathname)
+const [{ memcached }, { pool, loginOf }] = await Promise.all([sharedSandbox(['memcached']), newDatabase('dae')])
 // Only what the DAE's own user may do is used here.
-const login = await serviceLogin(setup, { ...mariadb, database }, 'dae')
+const login = await loginOf('dae')
 const asDae = openPool(login)
-atEnd(async () => {
-  await Promise.all([asDae.end(), pool.end()])
-  await setup.query(`DROP USER ${login.account}`)
-  await setup.query(`DROP DATABASE ${database}`)
-  await setup.end()
-})
+atEnd(() => asDae.end())
 
 async function license(places: number, notAfter = '2099-01-01'): Promise<void> {
   await pool.query('DELETE FROM licenses')

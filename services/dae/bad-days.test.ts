@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
+import { baseConfig, type RunningService, run } from '../testing/service-process.ts'
+import { startProxy } from '../testing/tcp-proxy.ts'
+import { atEnd } from '../testing/test-file.ts'
 import { enrol, requestFor } from './testing/device.ts'
 import { type DaeInstall, newDae } from './testing/install.ts'
-import { atEnd, baseConfig, type RunningService, run } from './testing/service-process.ts'
-import { startProxy } from './testing/tcp-proxy.ts'
 
 let install: DaeInstall
 let dae: RunningService
@@ -94,7 +95,8 @@ function stories(): void {
 
   test('the event cannot be written: nothing else is either, and the secret is good afterwards', async () => {
     const [name, secret] = ['whole-1', await register('whole-1')]
-    const { database, account } = install.login
+    const { database, user } = install.login
+    const account = `'${user}'@'127.0.0.1'`
     await install.sql(`REVOKE INSERT ON ${database}.outbox FROM ${account}`)
     const answer = await enrol(dae, { name, secret })
     assert.equal(answer.status, 500)

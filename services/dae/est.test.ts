@@ -5,10 +5,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { file, openssl } from '../../lib/x509/testing.ts'
+import type { RunningService } from '../testing/service-process.ts'
 import { challenged, enrolBound } from './testing/bound-device.ts'
 import { certificateIn, enrol, newKey, requestFor } from './testing/device.ts'
 import { type DaeInstall, newDae } from './testing/install.ts'
-import type { RunningService } from './testing/service-process.ts'
 
 let install: DaeInstall
 let dae: RunningService

@@ -4,10 +4,11 @@ import type { RowDataPacket } from 'mysql2/promise'
 import { pino } from 'pino'
 import { openPool } from '../../lib/database/pool.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { newDatabase } from '../testing/database.ts'
 import { openAudit } from './audit.ts'
-import { newDatabase } from './testing.ts'
 
-const { pool, kms } = await newDatabase()
+const { pool, loginOf } = await newDatabase('kms')
+const kms = await loginOf('kms')
 const own = openPool(kms)
 after(() => own.end())
 const silent = pino({ level: 'silent' })

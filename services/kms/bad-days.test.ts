@@ -7,7 +7,8 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
 import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import { readLunaState, setLunaFaults } from '../../sandbox/luna/state.ts'
-import { dir, newInstall, type RunningKms, type TestInstall } from './testing.ts'
+import { dir } from '../testing/test-file.ts'
+import { newInstall, type RunningKms, type TestInstall } from './testing.ts'
 
 // The three stories have a token each, and wait most of the time: side by side.
 describe('the KMS on a bad day', { concurrency: true }, () => {

@@ -3,9 +3,10 @@ import { after, before, test } from 'node:test'
 import { pino } from 'pino'
 import { openPool } from '../../lib/database/pool.ts'
 import { plantHalfPair } from '../../sandbox/luna/half-pair.ts'
+import { newDatabase, type TestDatabase } from '../testing/database.ts'
 import { openKeyRing } from './key-ring.ts'
 import { type KeyStoreLink, linkKeyStore, type OpenKeyStore } from './key-store-link.ts'
-import { newDatabase, newToken, type TestDatabase } from './testing.ts'
+import { newToken } from './testing.ts'
 
 let database: TestDatabase
 let pool: ReturnType<typeof openPool>
@@ -15,8 +16,8 @@ let token: Awaited<ReturnType<typeof newToken>>
 
 before(async () => {
   token = await newToken('gemalto-safenet')
-  database = await newDatabase()
-  pool = openPool(database.kms)
+  database = await newDatabase('kms')
+  pool = openPool(await database.loginOf('kms'))
   link = await linkKeyStore({
     open: async () => counting(await token.open()),
     prove: async () => {},

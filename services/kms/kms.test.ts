@@ -212,7 +212,7 @@ test('no secret is in anything that it printed', async () => {
   const output = kms.output()
   for (const secret of [
     install.token.pin,
-    install.database.kms.password,
+    install.login.password,
     plaintext.toString('base64'),
     plaintext.toString('hex')
   ]) {

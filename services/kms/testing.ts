@@ -1,19 +1,10 @@
-/**
- * For the tests of this folder: a database of one's own, and a KMS as the wizard deploys it, over a partition that behaves like
- * the guide's Luna one or an NSS folder.
- */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes, type X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
-import { after } from 'node:test'
+/** For the tests of this folder: a KMS as the wizard deploys it, over a partition that behaves like the guide's Luna one or an NSS folder. */
+import { randomBytes } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
-import { migrate } from '../../lib/database/migrate.ts'
-import { type DatabaseConnection, openPool, utcNow } from '../../lib/database/pool.ts'
+import { utcNow } from '../../lib/database/pool.ts'
 import type { KeyAlgorithm, KeyStoreConfig } from '../../lib/keystore/keystore.ts'
 import { openKeyStore } from '../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
@@ -22,59 +13,17 @@ import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
 import type { Role } from '../../lib/service/roles.ts'
 import { issueCertificate } from '../../lib/x509/issue.ts'
 import { newSerial } from '../../lib/x509/serial.ts'
-import { serviceRoleUri } from '../../lib/x509/service-role.ts'
 import type { Signer } from '../../lib/x509/signing.ts'
-import { newServiceKey } from '../../lib/x509/software-key.ts'
+import type { TestCa } from '../../lib/x509/testing.ts'
 import { validity } from '../../lib/x509/validity.ts'
 import { createLunaToken } from '../../sandbox/luna/token.ts'
 import { freePort } from '../../sandbox/ports.ts'
-import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
+import { freshName } from '../../sandbox/testing.ts'
+import { type DatabaseLogin, newDatabase, type TestDatabase } from '../testing/database.ts'
+import { type Identity, identitiesFrom } from '../testing/identities.ts'
+import { type Program, startProgram } from '../testing/program.ts'
+import { atEnd, dir } from '../testing/test-file.ts'
 import type { OpenKeyStore } from './key-store-link.ts'
-
-const root = resolve(import.meta.dirname, '../..')
-
-/** Folder of this test file, gone with it. */
-export const dir = mkdtempSync(join(tmpdir(), 'kms-test-'))
-const ends: (() => unknown)[] = []
-after(async () => {
-  for (const end of ends.reverse()) await end()
-  rmSync(dir, { recursive: true, force: true })
-})
-
-export interface TestDatabase {
-  readonly pool: Pool
-  /** As the KMS's own user: these rights are all it needs. */
-  readonly kms: DatabaseConnection & { readonly database: string }
-}
-
-/** Asked for once: a file that runs alone starts a server each time that it asks. */
-let servers: ReturnType<typeof sharedSandbox<'mariadb'>> | undefined
-function sandbox() {
-  servers ??= sharedSandbox(['mariadb'])
-  return servers
-}
-
-export async function newDatabase(): Promise<TestDatabase> {
-  const { mariadb } = await sandbox()
-  const name = freshName('kms')
-  const setup = openPool(mariadb, 1)
-  const user = { user: freshName('kms'), password: randomBytes(12).toString('hex') }
-  await setup.query(`CREATE DATABASE ${name}`)
-  await setup.query(`CREATE USER '${user.user}'@'127.0.0.1' IDENTIFIED BY '${user.password}'`)
-  const pool = openPool({ ...mariadb, database: name })
-  await migrate(pool, join(root, 'migrations'))
-  await setup.query(`GRANT SELECT, INSERT, UPDATE ON ${name}.kms_keys TO '${user.user}'@'127.0.0.1'`)
-  await setup.query(`GRANT SELECT, INSERT, UPDATE ON ${name}.key_rotations TO '${user.user}'@'127.0.0.1'`)
-  await setup.query(`GRANT SELECT, UPDATE ON ${name}.data_keys TO '${user.user}'@'127.0.0.1'`)
-  await setup.query(`GRANT INSERT ON ${name}.kms_audit TO '${user.user}'@'127.0.0.1'`)
-  ends.push(async () => {
-    await pool.end()
-    await setup.query(`DROP USER '${user.user}'@'127.0.0.1'`)
-    await setup.query(`DROP DATABASE ${name}`)
-    await setup.end()
-  })
-  return { pool, kms: { host: mariadb.host, port: mariadb.port, ...user, database: name } }
-}
 
 interface TestToken {
   readonly config: KeyStoreConfig
@@ -105,17 +54,20 @@ async function lunaPartition(folder: string, pin: string): Promise<KeyStoreConfi
 
 export interface TestInstall {
   readonly database: TestDatabase
+  /** Of the KMS. */
+  readonly login: DatabaseLogin
   readonly token: TestToken
   readonly masterKey: string
   readonly serviceCa: { readonly keyId: string; readonly certificate: string }
   /** Starts `main.ts` with these changes to its configuration. */
   readonly start: (changes?: Readonly<Record<string, unknown>>, ...args: readonly string[]) => Promise<RunningKms>
-  readonly identity: (role: Role) => { certificate: string; key: string; ca: string }
+  readonly identity: (role: Role) => Identity
 }
 
 /** What the wizard's deployment does before there is a KMS: master key, service CA, certificates, rows, configuration. */
 export async function newInstall(profile: KeyStoreConfig['profile']): Promise<TestInstall> {
-  const [database, token] = await Promise.all([newDatabase(), newToken(profile)])
+  const [database, token] = await Promise.all([newDatabase('kms'), newToken(profile)])
+  const login = await database.loginOf('kms')
   const store = await token.open()
   const masterKey = await newKey(store, database.pool, 'master', 'AES-256')
   const caKey = await newKey(store, database.pool, 'service-ca', 'EC-P256')
@@ -126,39 +78,26 @@ export async function newInstall(profile: KeyStoreConfig['profile']): Promise<Te
     ca.certificate.raw,
     caKey
   ])
-  const files = join(dir, freshName('install'))
-  const caFile = join(files, 'service-ca.crt')
-  await writePrivateFile(caFile, ca.certificate.toString())
-  const identities = new Map<Role, { certificate: string; key: string; ca: string }>()
-  for (const role of ['wizard', 'kms', 'dae', 'mqs', 'cp'] as const) {
-    const { certificate, privateKey } = await serviceCertificate(role, ca)
-    const paths = { certificate: join(files, `${role}.crt`), key: join(files, `${role}.key`), ca: caFile }
-    await writePrivateFile(paths.certificate, certificate)
-    await writePrivateFile(paths.key, privateKey)
-    identities.set(role, paths)
-  }
+  const identity = await identitiesFrom(ca)
   await store.close()
 
-  const identity = (role: Role) => {
-    const found = identities.get(role)
-    if (found === undefined) throw new Error(`no certificate for ${role}`)
-    return found
-  }
+  const files = join(dir, freshName('install'))
   const passwordFile = join(files, 'database-password')
   const pinFile = join(files, 'pin')
-  await writePrivateFile(passwordFile, database.kms.password)
+  await writePrivateFile(passwordFile, login.password)
   await writePrivateFile(pinFile, token.pin)
 
   return {
     database,
+    login,
     token,
     masterKey,
-    serviceCa: { keyId: caKey, certificate: caFile },
+    serviceCa: { keyId: caKey, certificate: identity('kms').ca },
     identity,
     start: async (changes = {}, ...args) => {
       const port = await freePort()
-      const { certificate, key } = identity('kms')
-      const { host, port: databasePort, user, database: name } = database.kms
+      const { certificate, key, ca: caFile } = identity('kms')
+      const { host, port: databasePort, user, database: name } = login
       const config = {
         listen: { host: '127.0.0.1', port },
         address: `https://127.0.0.1:${port}`,
@@ -179,59 +118,18 @@ export async function newInstall(profile: KeyStoreConfig['profile']): Promise<Te
   }
 }
 
-export interface RunningKms {
+export interface RunningKms extends Program {
   readonly address: string
-  readonly child: ChildProcess
-  /** Everything that it printed. */
-  readonly output: () => string
-  /** Settles when a line has been printed that matches, those before included. */
-  readonly said: (pattern: RegExp) => Promise<void>
-  /** Settles when it listens. @throws when it ends before */
-  readonly listening: () => Promise<void>
-  readonly ended: Promise<number | null>
   readonly client: (role: Role) => KmsClient
 }
 
 function runKms(args: readonly string[], address: string, identity: TestInstall['identity']): RunningKms {
-  const child = spawn(process.execPath, [join(root, 'services/kms/main.ts'), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  const lines: string[] = []
-  const listeners = new Set<() => void>()
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface(stream).on('line', (line) => {
-      lines.push(line)
-      for (const listener of listeners) listener()
-    })
-  }
-  const ended = once(child, 'close').then(([code]) => (typeof code === 'number' ? code : null))
-  ends.push(async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
-    await ended
-  })
-  const said = (pattern: RegExp) =>
-    new Promise<void>((found) => {
-      const look = () => {
-        if (!lines.some((line) => pattern.test(line))) return
-        listeners.delete(look)
-        found()
-      }
-      listeners.add(look)
-      look()
-    })
   return {
+    ...startProgram('kms', args),
     address,
-    child,
-    output: () => lines.join('\n'),
-    said,
-    ended,
-    listening: async () => {
-      const code = await Promise.race([said(/Server listening/), ended])
-      if (code !== undefined) throw new Error(`the KMS ended with ${code}:\n${lines.join('\n')}`)
-    },
     client: (role) => {
       const client = openKmsClient({ address, identity: identity(role) })
-      ends.push(client.close)
+      atEnd(client.close)
       return client
     }
   }
@@ -248,12 +146,7 @@ async function newKey(store: OpenKeyStore, pool: Pool, purpose: string, algorith
   return id
 }
 
-interface ServiceCa {
-  readonly certificate: X509Certificate
-  readonly signer: Signer
-}
-
-async function serviceCa(store: OpenKeyStore, id: string): Promise<ServiceCa> {
+async function serviceCa(store: OpenKeyStore, id: string): Promise<TestCa> {
   const ref = { id, algorithm: 'EC-P256', label: 'service-ca' } as const
   const publicKey = await store.publicKey(ref)
   const signer: Signer = { algorithm: ref.algorithm, publicKey, sign: (tbs) => store.sign(ref, tbs) }
@@ -263,22 +156,4 @@ async function serviceCa(store: OpenKeyStore, id: string): Promise<ServiceCa> {
     signer
   )
   return { certificate, signer }
-}
-
-async function serviceCertificate(role: Role, { certificate: issuer, signer }: ServiceCa) {
-  const { privateKey, publicKey } = await newServiceKey()
-  const certificate = await issueCertificate(
-    {
-      profile: 'service',
-      subject: [{ type: 'CN', value: `KeyScaler ${role}` }],
-      publicKey,
-      serial: newSerial(),
-      issuer: { certificate: issuer },
-      ipAddresses: ['127.0.0.1'],
-      uris: [serviceRoleUri(role)],
-      ...validity(365, issuer)
-    },
-    signer
-  )
-  return { certificate: certificate.toString(), privateKey }
 }

@@ -5,14 +5,14 @@ import { Registry } from 'prom-client'
 import { type Broker, type BrokerSettings, openBroker } from '../../lib/broker/broker.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
-import { atEnd } from '../dae/testing/service-process.ts'
+import { atEnd } from '../testing/test-file.ts'
 import { openOutbox } from './outbox.ts'
 import { type RelayParts, startRelay } from './relay.ts'
 import { idsOf, newOutbox, recordsOf, relayed, write } from './testing/outbox-database.ts'
 
-const { mariadb, kafka } = await sharedSandbox(['mariadb', 'kafka'])
+const { kafka } = await sharedSandbox(['kafka'])
 const settings: BrokerSettings = { brokers: kafka.brokers, security: 'PLAINTEXT' }
-const { pool, asMqs } = await newOutbox(mariadb)
+const { pool, asMqs } = await newOutbox()
 const admin = openBroker(settings)
 atEnd(admin.close)
 const outbox = openOutbox(asMqs)

@@ -4,16 +4,17 @@ import { before, describe, test } from 'node:test'
 import { openBroker } from '../../lib/broker/broker.ts'
 import { startSandbox } from '../../sandbox/sandbox.ts'
 import { freshName, sharedSandbox } from '../../sandbox/testing.ts'
-import { newIdentities } from '../dae/testing/identities.ts'
-import { atEnd, baseConfig, type RunningService, run } from '../dae/testing/service-process.ts'
-import { startProxy } from '../dae/testing/tcp-proxy.ts'
+import { newIdentities } from '../testing/identities.ts'
+import { baseConfig, type RunningService, run } from '../testing/service-process.ts'
+import { startProxy } from '../testing/tcp-proxy.ts'
+import { atEnd } from '../testing/test-file.ts'
 import { idsOf, newOutbox, recordsOf, relayed, write } from './testing/outbox-database.ts'
 
 const [{ mariadb, kafka }, { identity, foreign }] = await Promise.all([
   sharedSandbox(['mariadb', 'kafka']),
   newIdentities()
 ])
-const { pool, login } = await newOutbox(mariadb)
+const { pool, login } = await newOutbox()
 const database = await startProxy(mariadb)
 atEnd(database.close)
 const [deviceTopic, probeTopic] = [freshName('devices'), freshName('probes')]
@@ -161,7 +162,7 @@ function withoutBroker(): void {
   test('events wait, readiness says so, and both end without a restart; it stops in time even then', async () => {
     const cluster = await startSandbox({ parts: ['kafka'], kafka: 'mock' })
     atEnd(cluster.stop)
-    const own = await newOutbox(mariadb)
+    const own = await newOutbox()
     const base = await baseConfig(identity('mqs'), own.login)
     const mqs = await run('mqs', { ...(await configFor(cluster.kafka.brokers)), ...base })
     const [first] = await write(own.pool, [{ topic: deviceTopic, key: 'a' }])

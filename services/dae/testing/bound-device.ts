@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:tls'
 import { file, openssl } from '../../../lib/x509/testing.ts'
+import type { RunningService } from '../../testing/service-process.ts'
 import { bare, basic, newKey } from './device.ts'
-import type { RunningService } from './service-process.ts'
 
 /** PKCS#10 with this challengePassword. */
 export function challenged(name: string, password: string): string {

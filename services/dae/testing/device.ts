@@ -1,7 +1,7 @@
 /** Devices as they are: a key and a request by openssl, an enrolment by EST. */
 import { X509Certificate } from 'node:crypto'
 import { file, openssl } from '../../../lib/x509/testing.ts'
-import type { Answer, RunningService } from './service-process.ts'
+import type { Answer, RunningService } from '../../testing/service-process.ts'
 
 const keyOptions = {
   'P-256': ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],

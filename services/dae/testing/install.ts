@@ -5,16 +5,11 @@ import type { Role } from '../../../lib/service/roles.ts'
 import { file } from '../../../lib/x509/testing.ts'
 import { freshName, sharedSandbox } from '../../../sandbox/testing.ts'
 import { newInstall, type RunningKms } from '../../kms/testing.ts'
-import {
-  atEnd,
-  baseConfig,
-  type DatabaseLogin,
-  type Identity,
-  type RunningService,
-  run,
-  serviceLogin
-} from './service-process.ts'
-import { startProxy, type TcpProxy } from './tcp-proxy.ts'
+import type { DatabaseLogin } from '../../testing/database.ts'
+import type { Identity } from '../../testing/identities.ts'
+import { baseConfig, type RunningService, run } from '../../testing/service-process.ts'
+import { startProxy, type TcpProxy } from '../../testing/tcp-proxy.ts'
+import { atEnd } from '../../testing/test-file.ts'
 
 const tenant = 'Example'
 
@@ -71,8 +66,7 @@ export async function newDae(): Promise<DaeInstall> {
      VALUES ('test', '', 'Example', 1000, '2099-01-01', ?)`,
     [utcNow()]
   )
-  const login = await serviceLogin(pool, install.database.kms, 'dae')
-  atEnd(() => pool.query(`DROP USER ${login.account}`).catch(() => {}))
+  const login = await install.database.loginOf('dae')
   const [database, kmsProxy] = await Promise.all([
     startProxy(login),
     startProxy({ host: '127.0.0.1', port: Number(new URL(kms.address).port) })

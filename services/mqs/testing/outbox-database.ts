@@ -2,11 +2,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Pool, PoolConnection } from 'mysql2/promise'
 import { type BrokerSettings, openBroker, type ReceivedRecord } from '../../../lib/broker/broker.ts'
-import { migrate } from '../../../lib/database/migrate.ts'
 import { openPool, utcNow } from '../../../lib/database/pool.ts'
-import type { MariadbAddress } from '../../../sandbox/mariadb.ts'
-import { freshName } from '../../../sandbox/testing.ts'
-import { atEnd, type DatabaseLogin, serviceLogin } from '../../dae/testing/service-process.ts'
+import { type DatabaseLogin, newDatabase } from '../../testing/database.ts'
+import { atEnd } from '../../testing/test-file.ts'
 
 export interface OutboxDatabase {
   /** As the owner of the schema. */
@@ -16,20 +14,11 @@ export interface OutboxDatabase {
   readonly asMqs: Pool
 }
 
-export async function newOutbox(mariadb: MariadbAddress): Promise<OutboxDatabase> {
-  const database = freshName('mqs')
-  const setup = openPool(mariadb, 2)
-  await setup.query(`CREATE DATABASE ${database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
-  const pool = openPool({ ...mariadb, database })
-  await migrate(pool, new URL('../../../migrations', import.meta.url).pathname)
-  const login = await serviceLogin(setup, { ...mariadb, database }, 'mqs')
+export async function newOutbox(): Promise<OutboxDatabase> {
+  const { pool, loginOf } = await newDatabase('mqs')
+  const login = await loginOf('mqs')
   const asMqs = openPool(login)
-  atEnd(async () => {
-    await Promise.all([asMqs.end(), pool.end()])
-    await setup.query(`DROP USER ${login.account}`)
-    await setup.query(`DROP DATABASE ${database}`)
-    await setup.end()
-  })
+  atEnd(() => asMqs.end())
   return { pool, login, asMqs }
 }
 

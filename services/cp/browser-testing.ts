@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingHttpHeaders } from 'node:http'
 import { request } from 'node:https'
-import { administrator, type Identity, type TestInstall } from './testing.ts'
+import type { Identity } from '../testing/identities.ts'
+import { administrator, type TestInstall } from './testing.ts'
 
 export interface Answer {
   readonly status: number
