@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { before, beforeEach, test } from 'node:test'
 import { utcNow } from '../../lib/database/pool.ts'
-import { openPasswords } from './passwords.ts'
 import { ask, browse, loggedIn } from './browser-testing.ts'
+import { openPasswords } from './passwords.ts'
 import { addAdministrator, administrator, newInstall, passwordHash, type TestInstall } from './testing.ts'
 
 let install: TestInstall
