@@ -75,11 +75,12 @@ async function probe(request: ProbeRequest): Promise<void> {
   tell({ kind: 'facts', facts: { ranAs: ranAs() } })
   const library = step('load', () => loadModule(request.start.module))
   step('initialize', () => initialize(library, request.start))
-  const { slots, choice, handle } = await step('slots', () => {
+  const { handle, choice, ...listed } = await step('slots', async () => {
     tell({ kind: 'facts', facts: { library: libraryFacts(library) } })
-    return findToken(library, request.start)
+    const { slots, ...found } = await findToken(library, request.start)
+    return { ...found, slots, unusableSlots: unusableSlots(library, slots) }
   })
-  tell({ kind: 'facts', facts: { slots, choice, unusableSlots: unusableSlots(library, slots) } })
+  tell({ kind: 'facts', facts: { ...listed, choice } })
   const offered = new Set<number>()
   if (handle !== null) {
     step('mechanisms', () => {

@@ -3,27 +3,25 @@ import type { CallFailure } from './ckr-error.ts'
 import type { ModuleFile } from './elf.ts'
 import type { IvMode } from './gcm.ts'
 import type { HaGroup } from './ha-groups.ts'
-import type { KeyWrap, KeyWrapName } from './key-wrap.ts'
+import type { KeyWrap } from './key-wrap.ts'
 import type { LoginRefusal } from './login-refusal.ts'
 import type { MechanismChoices, ModuleStart } from './profiles/profile.ts'
 import type { SlotFacts, TokenChoice } from './token-facts.ts'
 
-/** In this order; the names of the round trips are steps too. */
-export type ProbeStep =
-  | 'file'
-  | 'turn'
-  | 'load'
-  | 'initialize'
-  | 'slots'
-  | 'mechanisms'
-  | 'session'
-  | 'login'
-  | RoundTripName
-  | 'master-key'
-  | 'logout'
-  | 'finalize'
+/** In this order, none twice; the names of the round trips are steps too. */
+const beforeTrips = ['file', 'turn', 'load', 'initialize', 'slots', 'mechanisms', 'session', 'login'] as const
+const trips = ['aes-gcm', 'ec-p256', 'rsa-2048', 'aes-kw', 'aes-kwp', 'random', 'sensitive'] as const
+const probeSteps = [...beforeTrips, ...trips, 'master-key', 'logout', 'finalize'] as const
 
-export type RoundTripName = 'aes-gcm' | 'ec-p256' | 'rsa-2048' | KeyWrapName | 'random' | 'sensitive'
+/** One thing that is tried with session objects. */
+export type RoundTripName = (typeof trips)[number]
+
+export type ProbeStep = (typeof probeSteps)[number]
+
+/** True when a probe that is in step `now` has left `step` behind, taken or left out; `now` null: it is over. */
+export function isPast(step: ProbeStep, now: ProbeStep | null): boolean {
+  return now === null || probeSteps.indexOf(now) > probeSteps.indexOf(step)
+}
 
 /** One thing tried with session objects; `failure` null and ok false: the token answered wrongly. */
 export interface RoundTrip {

@@ -21,6 +21,8 @@ export interface ProbeOptions {
   readonly deadlineMs?: number | undefined
   /** Each step as it begins: the last one told is the one that is being waited for. */
   readonly onStep?: ((step: ProbeStep) => void) | undefined
+  /** What is known so far, whenever there is more of it, and the step that is being done. What it throws ends the probe. */
+  readonly onFacts?: ((facts: ProbeFacts, step: ProbeStep) => void) | undefined
   readonly signal?: AbortSignal | undefined
   /** Without it nobody logs in. */
   readonly login?: LoginGate | undefined
@@ -36,7 +38,7 @@ export interface ProbeOptions {
  * @throws AppError invalid-input for an unsafe NSS folder, not-found when NSS is not installed; the signal's reason while waiting
  */
 export async function probeToken(config: KeyStoreConfig, options: ProbeOptions = {}): Promise<ProbeFacts> {
-  const { onStep, signal } = options
+  const { onStep, onFacts, signal } = options
   onStep?.('file')
   const folder = config.profile === 'nss' ? await inspectNssFolder(config.folder) : null
   const start = moduleStart(config, 'read')
@@ -49,6 +51,7 @@ export async function probeToken(config: KeyStoreConfig, options: ProbeOptions =
   const { masterKey = null } = options
   const request = { start, choices, login: options.login !== undefined, initialize: false, masterKey }
   onStep?.('turn')
+  onFacts?.(known, 'turn')
   return await takeTurn(
     start.module,
     async () => {
@@ -90,6 +93,7 @@ class Probe {
   readonly #deadlineMs: number
   #facts: ProbeFacts
   #step: ProbeStep = 'load'
+  #stepBegan = performance.now()
   #scratch = false
   #secret = ''
   /** C_Login was allowed and its answer has not come. */
@@ -140,27 +144,41 @@ class Probe {
     if (this.#loginOpen) await this.#options.login?.answered('lost')
     if (broken !== undefined) throw broken
     stopped = ended ? stopped : this.#died(gone.exitCode, gone.signal)
+    stopped ??= this.#facts.stopped
+    const times = stopped === null ? this.#facts.times : this.#timesUntil(stopped.step)
     const words = this.#secret === '' ? child.lastWords() : child.lastWords().replaceAll(this.#secret, '(removed)')
-    return { ...this.#facts, stopped: stopped ?? this.#facts.stopped, lastWords: words }
+    return { ...this.#facts, times, stopped, lastWords: words }
   }
 
   async #handle(message: FromProbeChild, child: ModuleChild, clock: ProbeClock): Promise<void> {
     switch (message.kind) {
       case 'step':
         this.#step = message.step
+        this.#stepBegan = performance.now()
         clock.enter(message.step)
-        return this.#options.onStep?.(message.step)
+        this.#options.onStep?.(message.step)
+        return this.#told({})
       case 'done':
-        this.#facts = { ...this.#facts, times: [...this.#facts.times, message.time] }
-        return
+        return this.#told({ times: [...this.#facts.times, message.time] })
       case 'facts':
-        this.#facts = { ...this.#facts, ...message.facts }
-        return
+        return this.#told(message.facts)
       case 'may-i-log-in':
         return await this.#permit(message.choice, child, clock)
       case 'login-answered':
         return await this.#answered(message.failure)
     }
+  }
+
+  #told(more: Partial<ProbeFacts>): void {
+    this.#facts = { ...this.#facts, ...more }
+    // Why it stopped is told with how long that took, at the end.
+    if (this.#facts.stopped === null) this.#options.onFacts?.(this.#facts, this.#step)
+  }
+
+  /** A step without an end took until now: what was waited for is the figure that counts. */
+  #timesUntil(step: ProbeStep): ProbeFacts['times'] {
+    const ms = Math.round((performance.now() - this.#stepBegan) * 10) / 10
+    return [...this.#facts.times.filter((time) => time.step !== step), { step, ms }]
   }
 
   async #permit(choice: TokenChoice, child: ModuleChild, clock: ProbeClock): Promise<void> {

@@ -170,6 +170,8 @@ describe('proving a Luna partition', () => {
       }
     })
     assert.deepEqual([facts.stopped?.step, facts.stopped?.why], ['login', 'hung'])
+    const waited = facts.times.filter(({ step }) => step === 'login').map(({ ms }) => ms)
+    assert.deepEqual([waited.length, (waited[0] ?? 0) >= 1_000], [1, true], `${waited} ms were waited for`)
     assert.match(seen, /probe-child\.ts/)
     assert.match(seen, /ChrystokiConfigurationPath/)
     assert.doesNotMatch(seen, /HOME=|PATH=|crypto-officer/)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { type CheckSurroundings, defineCheck, defineLadder, type Finding, runChecks } from './check.ts'
+import { type CheckSurroundings, defineCheck, defineDiagnosis, defineLadder, type Finding, runChecks } from './check.ts'
 
 const around: CheckSurroundings = { stateDir: '/', install: '', earlier: {}, progress: () => {}, services: {} }
 
@@ -93,6 +93,32 @@ test('an observation that hangs ends at its deadline, says what it waited for, a
   assert.equal(finding?.say, 'No answer within 0.05 s (waiting for: C_Login).')
   assert.ok((finding?.ms ?? 0) < 1000)
   assert.ok(stopped)
+})
+
+test('what was told while it was observed stands when the deadline passes: the first rung after it says so', async () => {
+  const told: string[] = []
+  let late: (() => void) | undefined
+  const check = defineDiagnosis<null>({
+    id: 't.live',
+    title: 'Live',
+    deadlineMs: 50,
+    ids: ['t.1', 't.2', 't.3'],
+    rungs: () => [1, 2, 3].map((height) => ({ id: `t.${height}`, title: `Rung ${height}` })),
+    fix: 'Climb.',
+    find: (_answers, _around, { watch }) => {
+      const say = (id: string) => watch.finding?.({ id, title: id, verdict: 'pass', say: 'High enough.', ms: 1 })
+      say('t.1')
+      late = () => say('t.2')
+      return new Promise(() => {})
+    }
+  })
+  const findings = await check.run(null, around, { finding: ({ id }) => told.push(id) })
+  late?.()
+  assert.deepEqual(
+    findings.map(({ id, verdict }) => `${id} ${verdict}`),
+    ['t.1 pass', 't.2 fail', 't.3 skip']
+  )
+  assert.deepEqual(told, ['t.1', 't.2', 't.3'], 'each once, and nothing after the deadline')
 })
 
 test('what is waited for is named within a second', async () => {

@@ -59,6 +59,8 @@ export interface Rung<Seen> {
   readonly outcomes: readonly Outcome<Seen>[]
   /** A failed rung leaves those after it `skip`, unless this is true for them. */
   readonly independent?: boolean
+  /** True as soon as nothing that is still to be observed can change the verdict; absent: when all of it was observed. */
+  readonly settled?: (seen: Seen) => boolean
   /** Milliseconds that this rung's own part of the observation took; absent: all of it. */
   readonly took?: (seen: Seen) => number
 }
@@ -129,9 +131,9 @@ export function defineLadder<Answers, Seen>(
 
 interface DiagnosisSpec<Answers> extends Omit<CheckSpec<Answers, unknown>, 'outcomes' | 'observe'> {
   readonly ids: readonly string[]
-  /** The rungs of these answers: when the deadline passes, the first of them says so. */
+  /** The rungs of these answers: when the deadline passes, the first of them that was not told yet says so. */
   readonly rungs: (answers: Answers) => readonly Pick<Finding, 'id' | 'title'>[]
-  /** Tells `watch` each finding itself, and none after the signal. */
+  /** Tells `watch` each finding itself, in the order of the rungs; what comes after the signal is not heard. */
   readonly find: (answers: Answers, around: CheckSurroundings, run: DiagnosisRun) => Promise<readonly Finding[]>
 }
 
@@ -154,19 +156,29 @@ export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<An
       const started = performance.now()
       const elapsed = () => Math.round(performance.now() - started)
       let what = spec.title
+      const told: Finding[] = []
       const ticker = setInterval(() => watch.waiting?.(spec.id, what, elapsed()), 500)
       const progress = (now: string) => {
         what = now
       }
       const deadlineMs = typeof spec.deadlineMs === 'function' ? spec.deadlineMs(answers) : spec.deadlineMs
       try {
-        const find = (signal: AbortSignal) => spec.find(answers, { ...around, progress }, { signal, watch, elapsed })
+        const find = (signal: AbortSignal) => {
+          const finding = (one: Finding) => {
+            if (signal.aborted) return
+            told.push(one)
+            watch.finding?.(one)
+          }
+          return spec.find(answers, { ...around, progress }, { signal, watch: { ...watch, finding }, elapsed })
+        }
         return [...(await withDeadline(deadlineMs, find))]
       } catch (thrown) {
         const late = thrown instanceof DeadlineError
         const say = late ? `No answer within ${deadlineMs / 1000} s (waiting for: ${what}).` : messageOf(thrown)
-        const first = rungsHere.find(({ id }) => !skip.has(id))
-        return rungsHere.map((rung) => {
+        // What was told stands.
+        const rest = rungsHere.slice(told.length)
+        const first = rest.find(({ id }) => !skip.has(id))
+        const others = rest.map((rung) => {
           const finding =
             rung === first
               ? unobserved(rung, { fix: said(spec.fix, answers), field: spec.field }, say, elapsed())
@@ -174,6 +186,7 @@ export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<An
           watch.finding?.(finding)
           return finding
         })
+        return [...told, ...others]
       } finally {
         clearInterval(ticker)
       }
@@ -216,11 +229,7 @@ function unobserved(
   return { id: rung.id, title: rung.title, verdict: 'fail', say, cure: spec.fix, ...field, ms }
 }
 
-/**
- * Judges an observation rung by rung: after a failed one the rest is `skip`, independent ones apart. One that is left out
- * counts as if it had passed: those after it are judged all the same, so that none hides behind it.
- * @param ms what a rung without a time of its own took
- */
+/** The whole of an observation judged at once; see LadderJudge. */
 export function judgeLadder<Seen>(
   rungs: readonly Rung<Seen>[],
   seen: Seen,
@@ -228,15 +237,54 @@ export function judgeLadder<Seen>(
   watch: CheckWatcher,
   skip: Skips = nothingSkipped
 ): Finding[] {
-  let failed = false
-  return rungs.map((rung) => {
-    const finding =
-      leftOut(rung, skip) ??
-      (failed && !rung.independent ? notReached(rung) : judge(rung, seen, Math.round(rung.took?.(seen) ?? ms)))
-    failed ||= finding.verdict === 'fail'
-    watch.finding?.(finding)
-    return finding
-  })
+  return new LadderJudge(rungs, watch, { ms, skip }).finish(seen)
+}
+
+/**
+ * Judges an observation rung by rung, each once and in order: after a failed one the rest is `skip`, independent ones
+ * apart. One that is left out counts as if it had passed: those after it are judged all the same, so that none hides
+ * behind it. While it is still being observed, `look` goes as far up as what is seen has settled.
+ */
+export class LadderJudge<Seen> {
+  readonly #rungs: readonly Rung<Seen>[]
+  readonly #watch: CheckWatcher
+  readonly #skip: Skips
+  /** What a rung without a time of its own took. */
+  readonly #ms: number
+  readonly #findings: Finding[] = []
+  #failed = false
+
+  constructor(
+    rungs: readonly Rung<Seen>[],
+    watch: CheckWatcher,
+    { ms = 0, skip = nothingSkipped }: { readonly ms?: number; readonly skip?: Skips } = {}
+  ) {
+    this.#rungs = rungs
+    this.#watch = watch
+    this.#ms = ms
+    this.#skip = skip
+  }
+
+  look(seen: Seen): void {
+    this.#climb(seen, (rung) => rung.settled?.(seen) === true)
+  }
+
+  /** @param seen all of it */
+  finish(seen: Seen): Finding[] {
+    this.#climb(seen, () => true)
+    return this.#findings
+  }
+
+  #climb(seen: Seen, isSettled: (rung: Rung<Seen>) => boolean): void {
+    for (const rung of this.#rungs.slice(this.#findings.length)) {
+      const passedOver = leftOut(rung, this.#skip) ?? (this.#failed && !rung.independent ? notReached(rung) : null)
+      if (passedOver === null && !isSettled(rung)) return
+      const finding = passedOver ?? judge(rung, seen, Math.round(rung.took?.(seen) ?? this.#ms))
+      this.#failed ||= finding.verdict === 'fail'
+      this.#findings.push(finding)
+      this.#watch.finding?.(finding)
+    }
+  }
 }
 
 function judge<Seen>(rung: Rung<Seen>, seen: Seen, ms: number): Finding {

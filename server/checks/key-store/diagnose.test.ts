@@ -10,7 +10,7 @@ import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { lunaScenarios } from '../../../sandbox/luna/scenarios.ts'
 import { type LunaState, readLunaState, setLunaFaults, setLunaState } from '../../../sandbox/luna/state.ts'
 import { createLunaToken, type LunaToken } from '../../../sandbox/luna/token.ts'
-import type { Finding } from '../check.ts'
+import { type Finding, judgeLadder } from '../check.ts'
 import { type Diagnosis, diagnoseKeyStore, type KeyStoreQuestion } from './diagnose.ts'
 import { keyStoreEvidence } from './evidence.ts'
 import type { KeyStoreRecord } from './key-store-record.ts'
@@ -35,22 +35,47 @@ interface Day {
   readonly faults?: string
   readonly config?: Partial<Luna>
   readonly ask?: Partial<Omit<KeyStoreQuestion, 'config'>>
+  readonly onFinding?: (finding: Finding) => void
 }
 
-async function diagnose({ scenario = 'well', state = {}, faults, config = {}, ask = {} }: Day): Promise<Diagnosis> {
+async function diagnose(day: Day): Promise<Diagnosis> {
+  const { scenario = 'well', state = {}, faults, config = {}, ask = {}, onFinding } = day
   await lunaScenarios[scenario]?.set(lunaFolder)
   await setLunaState(lunaFolder, { ...state, logins: 0 })
   if (faults !== undefined) await setLunaFaults(lunaFolder, faults)
   const { module, confPath, slot, label } = token
   const stateDir = join(folder, `state-${++states}`)
   const meant = { profile: 'gemalto-safenet', module, confPath, slot, partition: label, ...config } as const
-  const diagnosis = await diagnoseKeyStore({ config: meant, pin, stateDir, ...ask })
+  const told: Finding[] = []
+  const asked = { config: meant, pin, stateDir, ...ask }
+  const diagnosis = await diagnoseKeyStore(asked, {
+    finding: (finding) => {
+      told.push(finding)
+      onFinding?.(finding)
+    }
+  })
+  assert.deepEqual(told, diagnosis.findings)
+  assert.deepEqual(told, judgedAtTheEnd(asked, diagnosis), 'what was told early is what the whole says')
   assert.ok(!JSON.stringify([diagnosis.findings, diagnosis.evidence]).includes(pin), 'no password leaves')
   assert.deepEqual(
     diagnosis.findings.map(({ id }) => id),
     rungsFor(meant).map(({ id }) => id)
   )
   return diagnosis
+}
+
+/** The whole ladder over all facts at once. */
+function judgedAtTheEnd({ config, pin, record = null, runAs }: KeyStoreQuestion, { facts }: Diagnosis): Finding[] {
+  const known = config.profile !== 'nss' && record?.profile === config.profile && record.label === config.partition
+  const seen = {
+    config: known ? { ...config, serial: record.serial } : config,
+    facts,
+    step: null,
+    pinGiven: pin !== null,
+    record,
+    runAs: runAs?.uid ?? null
+  }
+  return judgeLadder(rungsFor(config), seen, 0, {})
 }
 
 const rung = ({ findings }: Diagnosis, id: string): Finding => {
@@ -451,10 +476,50 @@ describe('what fails is named, with code, cure and place in the guide, and costs
     const { findings } = await diagnose({ faults: 'C_Logout=hang' })
     const ends = findings.find(({ id }) => id === 'kms.ends')
     assert.match(ends?.say ?? '', /did not answer within 3 s while logging out \(C_Logout\)/)
+    assert.ok((ends?.ms ?? 0) >= 3000, `it was waited for, not ${ends?.ms} ms`)
     assert.deepEqual(
       findings.filter(({ verdict }) => verdict === 'fail'),
       []
     )
+  })
+})
+
+describe('a rung is told as soon as it is decided', () => {
+  // The call answers only when the rung before it was told: were they told at the end, its deadline would fail it.
+  const calls = [
+    ['C_Initialize', 'kms.runs-as'],
+    ['C_GetSlotList', 'kms.initialises'],
+    ['C_OpenSession', 'kms.identity'],
+    ['C_Login', 'kms.identity'],
+    ['C_GenerateRandom', 'kms.login'],
+    ['C_Logout', 'kms.free-space'],
+    ['C_Finalize', 'kms.free-space']
+  ] as const
+  for (const [call, last] of calls) {
+    it(`${last} while ${call} is waited for`, async () => {
+      const thawed: Promise<void>[] = []
+      const onFinding = ({ id }: Finding) => {
+        if (id === last) thawed.push(setLunaFaults(lunaFolder, ''))
+      }
+      const { findings } = await diagnose({ faults: `${call}=freeze`, onFinding })
+      await Promise.all(thawed)
+      assert.deepEqual(
+        findings.filter(({ verdict }) => verdict === 'fail' || verdict === 'warn'),
+        []
+      )
+      assert.match(rung({ findings } as Diagnosis, 'kms.ends').say, /ended as it should/)
+    })
+  }
+
+  it('a failed one takes those after it along, while the probe goes on to its end', async () => {
+    const thawed: Promise<void>[] = []
+    const onFinding = ({ id }: Finding) => {
+      if (id === 'kms.free-space') thawed.push(setLunaFaults(lunaFolder, ''))
+    }
+    const { findings } = await diagnose({ faults: 'C_Finalize=freeze', config: { slot: 9 }, onFinding })
+    await Promise.all(thawed)
+    assert.equal(findings.find(({ verdict }) => verdict === 'fail')?.id, 'kms.slot-present')
+    assert.equal(thawed.length, 1)
   })
 })
 

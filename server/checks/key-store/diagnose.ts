@@ -3,15 +3,14 @@
  * `keyscaler hsm check` and the deployment just before it uses the token all ask here.
  */
 
-import { guardedName } from '../../../lib/keystore/guarded-login.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import type { ServiceUser } from '../../../lib/keystore/module-child.ts'
-import { openPinGuard, type PinGuard } from '../../../lib/keystore/pin-guard.ts'
+import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import type { Confirmation } from '../../../lib/keystore/pin-rules.ts'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import type { ProbeFacts, ProbeStep } from '../../../lib/keystore/probe-messages.ts'
-import { type ProofFacts, proveToken } from '../../../lib/keystore/prove-token.ts'
-import { type Finding, judgeLadder } from '../check.ts'
+import { countKnown, type ProofFacts, proveToken } from '../../../lib/keystore/prove-token.ts'
+import { type Finding, LadderJudge } from '../check.ts'
 import { evidenceOf, type KeyStoreEvidence } from './evidence.ts'
 import type { KeyStoreRecord } from './key-store-record.ts'
 import { rungsFor } from './rungs.ts'
@@ -31,7 +30,7 @@ export interface KeyStoreQuestion {
 }
 
 export interface DiagnosisWatch {
-  /** Each finding as it is made. */
+  /** Each finding as soon as it is decided, in the order of the ladder. */
   readonly finding?: ((finding: Finding) => void) | undefined
   /** Each step of the probe as it begins: what is being waited for. */
   readonly step?: ((step: ProbeStep) => void) | undefined
@@ -53,13 +52,16 @@ export async function diagnoseKeyStore(question: KeyStoreQuestion, watch: Diagno
   const config = withKnownSerial(question.config, record)
   const guard = openPinGuard(stateDir)
   const options = { onStep: watch.step, signal: watch.signal, runAs, masterKey: record?.masterKey?.id }
+  const ladder = new LadderJudge(rungsFor(config), { finding: watch.finding })
+  const asked = { config, pinGiven: pin !== null, record, runAs: runAs?.uid ?? null }
+  const onFacts = (facts: ProofFacts, step: ProbeStep) => ladder.look({ ...asked, facts, step })
+  const counted = (facts: ProbeFacts) => countKnown(facts, config, guard)
   const facts =
     pin === null
-      ? countKnown(await probeToken(config, options), config, guard)
-      : await proveToken(config, pin, guard, { ...options, confirmed })
+      ? counted(await probeToken(config, { ...options, onFacts: (known, step) => onFacts(counted(known), step) }))
+      : await proveToken(config, pin, guard, { ...options, confirmed, onFacts })
   watch.signal?.throwIfAborted()
-  const seen = { config, facts, pinGiven: pin !== null, record, runAs: runAs?.uid ?? null }
-  const findings = judgeLadder(rungsFor(config), seen, 0, { finding: watch.finding })
+  const findings = ladder.finish({ ...asked, facts, step: null })
   return { findings, facts, evidence: evidenceOf(config, facts, new Date()) }
 }
 
@@ -67,9 +69,4 @@ export async function diagnoseKeyStore(question: KeyStoreQuestion, watch: Diagno
 function withKnownSerial(config: KeyStoreConfig, record: KeyStoreRecord | null): KeyStoreConfig {
   if (record === null || config.profile === 'nss' || record.profile === 'nss') return config
   return config.partition.trimEnd() === record.label ? { ...config, serial: record.serial } : config
-}
-
-function countKnown(facts: ProbeFacts, config: KeyStoreConfig, guard: PinGuard): ProofFacts {
-  const serial = facts.choice?.found === true ? facts.choice.token.serial : null
-  return { ...facts, knownFailures: serial === null ? 0 : guard.known(guardedName(config, serial)).failures }
 }

@@ -83,7 +83,7 @@ export const libraryRungs: readonly Rung<SeenKeyStore>[] = [
       {
         verdict: 'fail',
         // An NSS folder that cannot be used: the library was never asked.
-        when: ({ facts }) => facts.stopped === null && facts.library === null,
+        when: ({ facts }) => facts.stopped === null && !facts.times.some(({ step }) => step === 'load'),
         say: 'The library was not loaded.',
         fix: stoppedCure,
         field: 'library'

@@ -36,7 +36,7 @@ describe('a login that is refused', () => {
       const facts = { ...known.facts, login: { sent: true, ok: false, failure, refusal: null }, knownFailures: 2 }
       const findings = judgeLadder(
         rungsFor(config),
-        { config, facts, pinGiven: true, record: null, runAs: null },
+        { config, facts, step: null, pinGiven: true, record: null, runAs: null },
         0,
         {}
       )
@@ -64,7 +64,7 @@ describe('an operation that is refused', () => {
       }
       const findings = judgeLadder(
         rungsFor(config),
-        { config, facts, pinGiven: true, record: null, runAs: null },
+        { config, facts, step: null, pinGiven: true, record: null, runAs: null },
         0,
         {}
       )
@@ -99,7 +99,7 @@ describe('a partition with PED authentication', () => {
     const failure = code === null ? null : { call: 'C_Login', ckr: null, code, message: '' }
     const login = { sent: true, ok: code === null, failure, refusal: null }
     const facts = { ...known.facts, choice: { ...choice, token }, slots: [token], login }
-    const seen = { config, facts, pinGiven: true, record: null, runAs: null }
+    const seen = { config, facts, step: null, pinGiven: true, record: null, runAs: null }
     return new Map(judgeLadder(rungsFor(config), seen, 0, {}).map((finding) => [finding.id, finding]))
   }
 

@@ -12,6 +12,8 @@ import type { KeyStoreRecord } from './key-store-record.ts'
 
 export interface SeenKeyStore {
   readonly facts: ProofFacts
+  /** What the probe is doing while it is judged; null: it is over. */
+  readonly step: ProbeStep | null
   readonly config: KeyStoreConfig
   /** A password was given, so the rungs from the login on are about something. */
   readonly pinGiven: boolean
