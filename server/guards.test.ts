@@ -147,3 +147,11 @@ test('a terminal is told no more than text, whatever a label or a peer says', ()
     'slot 3 holds "[2J]0;xevil\n\tnext31m"'
   )
 })
+
+test('pages and assets go out compressed to who takes it', async () => {
+  for (const path of ['/public/keyscaler.css', '/public/wizard.js', '/setup/code', '/help/errors']) {
+    const asked = { headers: { accept: 'text/html', 'accept-encoding': 'gzip' } }
+    const { status, headers } = await door.ask(path, asked)
+    assert.deepEqual([status, headers['content-encoding']], [200, 'gzip'], path)
+  }
+})

@@ -1,18 +1,11 @@
 /**
- * What stands before every route: which Host names are ours (DNS rebinding), whether a page of ours sent a POST (Origin
- * or Sec-Fetch-Site, and the session's CSRF token), and who holds a session. Guards are hooks on routed requests, never
- * comparisons of raw URLs.
+ * What stands before the routes of setup: who holds a session, and whether a page of ours sent a POST (Origin or Sec-Fetch-Site,
+ * and the session's CSRF token). Guards are hooks on routed requests, never comparisons of raw URLs.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { sameText } from '../../lib/service/same-text.ts'
 import { type Access, csrfTokenOf } from './access.ts'
-
-export interface GuardOptions {
-  /** Host names that may stand in a Host header, without port. */
-  readonly allowedHosts: readonly string[]
-  readonly tls: boolean
-}
 
 export interface Caller {
   readonly kind: 'browser' | 'script'
@@ -20,15 +13,6 @@ export interface Caller {
   readonly csrf: string
   /** A token that may only read; absent: everything. */
   readonly scope?: 'read'
-}
-
-/** 421 for a Host that is not ours. X-Forwarded-* is never read (trustProxy is off). */
-export function guardHost(app: FastifyInstance, { allowedHosts }: GuardOptions): void {
-  const allowed = new Set(allowedHosts.map((name) => name.toLowerCase()))
-  app.addHook('onRequest', async (request, reply) => {
-    if (allowed.has(hostName(request.headers.host ?? ''))) return
-    return reply.code(421).type('text/plain').send('This name is not served here. Use an address that setup printed.\n')
-  })
 }
 
 /** With TLS the `__Host-` prefix binds the cookie to this host; browsers differ on it over loopback http. */
@@ -85,8 +69,4 @@ export function refuseForeignOrigin(request: FastifyRequest): void {
 export function neverStore(_request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   reply.header('cache-control', 'no-store')
   done()
-}
-
-function hostName(host: string): string {
-  return host.replace(/:\d+$/, '').toLowerCase()
 }

@@ -1,23 +1,21 @@
 /** Frame of both of the wizard's apps (setup open, setup locked): views, assets, headers, errors. */
-import { join } from 'node:path'
 import compress from '@fastify/compress'
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
-import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
-import fastifyStatic from '@fastify/static'
-import view from '@fastify/view'
-import { Eta } from 'eta'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerFactory } from 'fastify'
+import { pageFrame } from '../../lib/service/page-frame.ts'
 import { answerProblem, newRequestId, problemOf } from '../../lib/service/problems.ts'
 import { problemPages } from './api/problem-pages.ts'
 import { type ErrorsPage, errorRows } from './error-help.ts'
-import { type GuardOptions, guardHost } from './guard.ts'
 import { answerFormOf } from './negotiation.ts'
 import { product, root } from './product.ts'
 import type { ErrorPage } from './view-model.ts'
 
-export interface FrameOptions extends GuardOptions {
+export interface FrameOptions {
+  /** Host names that may stand in a Host header, without port. */
+  readonly allowedHosts: readonly string[]
+  readonly tls: boolean
   readonly log: FastifyBaseLogger
   /** The wizard's one server hands requests to the app that is current (main.ts). */
   readonly serverFactory?: FastifyServerFactory
@@ -33,40 +31,18 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
   })
   // A text/plain body needs no preflight in a browser: never parsed.
   app.removeContentTypeParser('text/plain')
-  guardHost(app, options)
-  await app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'none'"],
-        styleSrc: ["'self'"],
-        scriptSrc: ["'self'"],
-        imgSrc: ["'self'"],
-        connectSrc: ["'self'"],
-        formAction: ["'self'"],
-        baseUri: ["'none'"],
-        frameAncestors: ["'none'"]
-      }
-    },
-    hsts: options.tls && { includeSubDomains: false },
-    referrerPolicy: { policy: 'same-origin' }
-  })
+  // Before any route: only those that come after it are compressed.
   await app.register(compress, { encodings: ['gzip', 'identity'], threshold: 1024 })
+  await pageFrame(app, {
+    root,
+    hosts: options.allowedHosts,
+    elsewhere: 'This name is not served here. Use an address that setup printed.\n',
+    hsts: options.tls,
+    scriptsAsk: true
+  })
   await app.register(cookie)
   await app.register(formbody, { bodyLimit: 256 * 1024 })
   await app.register(rateLimit, { global: false })
-  await app.register(fastifyStatic, {
-    root: join(root, 'public'),
-    prefix: '/public/',
-    immutable: true,
-    maxAge: '1d',
-    index: false
-  })
-  await app.register(view, {
-    engine: { eta: new Eta({ views: join(root, 'views'), cache: true, autoTrim: false }) },
-    root: join(root, 'views'),
-    production: true
-  })
   answerErrorsInKind(app)
   helpRoutes(app)
   problemPages(app)
