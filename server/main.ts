@@ -13,6 +13,7 @@ import type { setupApp } from './app.ts'
 import { bracketed } from './deploy/addresses.ts'
 import { processTarget } from './deploy/targets/process.ts'
 import { type Install, openInstall, unlockRequest } from './install/install.ts'
+import { beginResume, interruptedJob } from './install/jobs/begin.ts'
 import { keepRecord } from './install/record-file.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
@@ -56,7 +57,8 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
   const unlock = await takeStateLock(stateDir)
   await sweepTornFiles(stateDir)
   const target = processTarget({ stateDir, root })
-  const install = await openInstall({ stateDir, steps, target }).catch((thrown) => {
+  const unwritten = (err: unknown) => log.warn({ err }, 'the journal of a job cannot be written')
+  const install = await openInstall({ stateDir, steps, target, unwritten }).catch((thrown) => {
     unlock()
     throw thrown
   })
@@ -186,16 +188,26 @@ function takeUp(install: Install, { log, say, showOnce }: ServeOptions): Promise
       .then(() => install.target.resume())
       // Asked for while no wizard was there to read it.
       .then(() => answerStartRequest(install.stateDir, install.target))
-      .then(() => install.resume({ phase: (text) => log.info(text), ...keeping }))
-      .then((resumed) => {
-        if (resumed === null) return
-        const { step, error } = resumed
-        if (error === undefined) say(`Finished the interrupted step ${step}.`)
-        else say(`The interrupted step ${step} could not be finished: ${error.message}`)
-      })
+      .then(() => takeUpJob(install, { log, say, ...keeping }))
       .then(async () => void (await keepRecord(install).catch((err) => log.error({ err }, unrecorded))))
       .catch((err) => log.error({ err }, messageOf(err)))
   )
+}
+
+/** What a kill has interrupted is finished; what a person has cancelled waits for one. */
+async function takeUpJob(
+  install: Install,
+  { log, say, ...keeping }: Pick<ServeOptions, 'log' | 'say' | 'showOnce'>
+): Promise<void> {
+  const pending = await install.pending()
+  if (pending === null) return
+  const { step, held } = pending
+  if (held) return say(`The step ${step} was cancelled, and waits for Next or Retry.`)
+  const job = beginResume(install, step, await interruptedJob(install), { actor: 'keyscaler', ...keeping })
+  log.info({ job: job.id }, `finishing the interrupted step ${step}`)
+  const { error } = await job.result
+  if (error === undefined) say(`Finished the interrupted step ${step}.`)
+  else say(`The interrupted step ${step} could not be finished: ${error.message}`)
 }
 
 function listenWith(tls: WizardTls | null, handler: RequestListener): Server {

@@ -59,6 +59,13 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+/** Those that came as far as a proof: every Test, and a Next at a time. */
+function proved(all: readonly Verdict[]): readonly Verdict[] {
+  const asked = all.filter(({ status }) => status !== 409)
+  assert.ok(asked.length > all.length / 2)
+  return asked
+}
+
 test('looking at pages, and answers that do not fit together, cost no login', async () => {
   for (let times = 0; times < 5; times++) await door.document('/setup/steps/kms')
   const inVain = [
@@ -78,9 +85,10 @@ test('fifty times the same wrong PIN at once, by Test and by Next, is one reject
   const all = await Promise.all(
     Array.from({ length: 50 }, (_, at) => (at % 2 === 0 ? door.check('kms', answers) : door.post('kms', answers)))
   )
-  const said = all.map((verdict) => findingOf(verdict, 'kms.login')?.say ?? '')
+  // A second Next is refused while one is under way.
+  const said = proved(all).map((verdict) => findingOf(verdict, 'kms.login')?.say ?? '')
   assert.equal(said.filter((say) => say.startsWith('The password is not correct. Failure 1')).length, 1)
-  assert.equal(said.filter((say) => say.startsWith('This password was rejected before')).length, 49)
+  assert.equal(said.filter((say) => say.startsWith('This password was rejected before')).length, said.length - 1)
   assert.deepEqual(await since(), { logins: 1, rejections: 1 })
 })
 
@@ -91,8 +99,10 @@ test('fifty different wrong PINs at once end at the third failure; then the righ
       return at % 2 === 0 ? door.check('kms', answers) : door.post('kms', answers)
     })
   )
-  const refused = all.filter((verdict) => /3 logins have failed/.test(findingOf(verdict, 'kms.login')?.say ?? ''))
-  assert.equal(refused.length, 48)
+  const refused = proved(all).filter((verdict) =>
+    /3 logins have failed/.test(findingOf(verdict, 'kms.login')?.say ?? '')
+  )
+  assert.equal(refused.length, proved(all).length - 2)
   assert.deepEqual(await since(), { logins: 2, rejections: 2 })
 
   const held = await door.check('kms', kms())

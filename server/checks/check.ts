@@ -69,6 +69,8 @@ export interface CheckWatcher {
   finding?: ((finding: Finding) => void) | undefined
   /** Named within 1 s: "waiting for C_Login since 1.0 s". */
   waiting?: (id: string, what: string, ms: number) => void
+  /** What `waiting` named is over. */
+  waited?: (id: string) => void
 }
 
 /** What a check may ask of its surroundings; secrets kept from an earlier visit are already in the answers. */
@@ -189,6 +191,7 @@ export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<An
         return [...told, ...others]
       } finally {
         clearInterval(ticker)
+        watch.waited?.(spec.id)
       }
     }
   }

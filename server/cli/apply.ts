@@ -7,7 +7,9 @@ import { openLog } from '../../lib/log/log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
 import { identityFiles } from '../deploy/service-identity.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
-import { applyAnswers } from '../install/apply-answers.ts'
+import type { Install } from '../install/install.ts'
+import { beginApply } from '../install/jobs/begin.ts'
+import type { JobEvent } from '../install/jobs/job.ts'
 import type { Plan } from '../install/plan.ts'
 import { refuseSkips, skipTyped } from '../install/skips.ts'
 import { steps } from '../install/steps.ts'
@@ -94,12 +96,13 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
       return false
     }
     await askBefore(plan, flags)
-    await applyAnswers(install, file, chosen, {
-      begin: tell.begin,
-      done: tell.done,
-      showOnce: (step, values) => keepShownOnce(stateDir, step, values),
-      watch: { phase: tell.phase }
+    const job = beginApply(install, file, chosen.steps, {
+      actor: 'answers file',
+      showOnce: (step, values) => keepShownOnce(stateDir, step, values)
     })
+    await followApply(install, job.id, tell)
+    const { error } = await job.result
+    if (error !== undefined) throw error
     return true
   }
   const working = work()
@@ -154,6 +157,25 @@ async function askBefore(plan: Plan, { yes, input, plan: agreed }: ApplyFlags): 
     console.close()
   }
   throw new AppError('conflict', 'Nothing was applied.')
+}
+
+/** Tells what happens in the job until it has ended. */
+async function followApply(install: Install, id: string, tell: ReturnType<typeof textLines>): Promise<void> {
+  const job = await install.jobs.find(id)
+  if (job === null) return
+  let last = 0
+  let begun = ''
+  const tellOne = (event: JobEvent) => {
+    last = event.n
+    if (event.type === 'phase') tell.phase(event.title)
+    if (event.type !== 'step') return
+    if (event.state === 'done') return tell.done(event.step, Date.parse(event.at) - Date.parse(begun))
+    begun = event.at
+    tell.begin(event.step, install.steps.find(({ id: known }) => known === event.step)?.title ?? event.step)
+  }
+  const stop = job.events.subscribe(() => job.events.after(last).forEach(tellOne))
+  await job.ended
+  stop()
 }
 
 /** For a person: what is being done, on stderr. */

@@ -22,22 +22,34 @@ export interface ServiceStatus {
   readonly detail: string
 }
 
+/** For who waits until a service is ready. */
+export interface DeployWatch {
+  /** A line that the service logs meanwhile, as it has redacted it itself. */
+  readonly log?: ((line: string) => void) | undefined
+  /** What it still misses, and for how long. */
+  readonly waiting?: ((id: string, what: string, ms: number) => void) | undefined
+  readonly waited?: ((id: string) => void) | undefined
+  /** Ends the waiting; a service that was started for it is ended, one that ran before goes on. */
+  readonly signal?: AbortSignal | undefined
+}
+
 export interface DeployTarget {
   /**
    * Brings one service to the wanted configuration and waits until it is ready. Idempotent: a running one with the same
    * configuration is adopted, another configuration restarts it.
-   * @throws AppError deploy-failed with the last log lines, pin-rejected when it latched
+   * @throws AppError deploy-failed with the last log lines, pin-rejected when it latched; the signal's reason
    */
-  readonly deploy: (plan: ServicePlan, report: (phase: string) => void) => Promise<ServiceStatus>
+  readonly deploy: (plan: ServicePlan, report: (phase: string) => void, watch?: DeployWatch) => Promise<ServiceStatus>
   readonly status: () => Promise<readonly ServiceStatus[]>
   /** Takes up supervision of what an earlier wizard left running, and starts what should run and does not. */
   readonly resume: () => Promise<void>
   /**
    * Ends one service and starts it with the configuration that it has, and waits until it is ready. A latch is lifted:
    * only a person asks for this, or an apply that a person began. A service that was wanted stays wanted, whatever comes of it.
-   * @throws AppError out-of-order when it was never deployed, deploy-failed with the last log lines, pin-rejected when it latched
+   * @throws AppError out-of-order when it was never deployed, deploy-failed with the last log lines, pin-rejected when it
+   * latched; the signal's reason: it goes on starting then
    */
-  readonly restart: (name: ServiceName, report?: (phase: string) => void) => Promise<ServiceStatus>
+  readonly restart: (name: ServiceName, report?: (phase: string) => void, watch?: DeployWatch) => Promise<ServiceStatus>
   /** Stops one service for good and removes what it was deployed with: configuration, log, record. False: it never was. */
   readonly remove: (name: ServiceName) => Promise<boolean>
   /** Stops all, each within 10 s, for good: a deployment under way fails, and this target starts nothing any more. */

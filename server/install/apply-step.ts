@@ -9,6 +9,7 @@ import type { StepId } from '../steps/step.ts'
 import type { AnswersByStep } from './progress.ts'
 import { credentialPath, type SecretKeeper } from './secrets.ts'
 import type { InstallStore } from './store.ts'
+import type { Watcher } from './submit.ts'
 
 export interface ApplyParts {
   readonly install: string
@@ -19,11 +20,11 @@ export interface ApplyParts {
   readonly database: () => Pool
   readonly deploy: DeployTarget
   readonly kms: () => Promise<KmsClient>
-  readonly report: (phase: string) => void
+  readonly watch: Watcher
 }
 
 export function applyContext(step: StepId, parts: ApplyParts): ApplyContext {
-  const { stateDir, store, keeper, answers } = parts
+  const { stateDir, store, keeper, answers, watch, deploy } = parts
   const secretOf = async (of: string, field: string) => {
     const place = answers.get(of as StepId)?.secrets[field]
     return place === undefined ? undefined : keeper.open(of, field, place)
@@ -51,16 +52,24 @@ export function applyContext(step: StepId, parts: ApplyParts): ApplyContext {
       return path
     },
     effect: async (kind, name, make, existed) => {
+      // Before an effect, never in one: what was begun is finished.
+      watch.signal?.throwIfAborted()
       await store.intend(step, kind, name, existed === undefined || !(await existed()))
+      watch.effect?.(kind, name, 'begun')
       const made = await make()
       await store.done(kind, name)
+      watch.effect?.(kind, name, 'done')
       return made
     },
-    report: parts.report,
+    report: (phase) => watch.phase?.(phase),
     get database() {
       return parts.database()
     },
-    deploy: parts.deploy,
+    deploy: {
+      ...deploy,
+      deploy: (plan, report) => deploy.deploy(plan, report, watch),
+      restart: (name, report) => deploy.restart(name, report, watch)
+    },
     kms: parts.kms
   }
 }

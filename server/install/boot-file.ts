@@ -43,7 +43,9 @@ const bootState = z.object({
   /** Once true, answers below are only the database step's: where MySQL is. */
   databaseReady: z.boolean(),
   answers: z.record(z.string(), storedAnswers),
-  ledger: z.array(effect)
+  ledger: z.array(effect),
+  /** Answers that somebody cancelled while they were applied: they are not taken up by themselves. */
+  held: z.object({ step: z.string(), revision: z.int() }).nullable().default(null)
 })
 export type BootState = z.infer<typeof bootState>
 
@@ -95,6 +97,7 @@ async function begin(stateDir: string): Promise<BootState> {
     finishedAt: null,
     databaseReady: false,
     answers: {},
-    ledger: []
+    ledger: [],
+    held: null
   }
 }

@@ -244,7 +244,7 @@ async function applyAgain(
   const noKms = () => Promise.reject(new AppError('out-of-order', 'The KMS is not asked by a restore.'))
   await step.restore(stored.values, secrets).apply(
     applyContext(id, {
-      ...{ install, stateDir, answers: new Map(), deploy: target, report, kms: noKms },
+      ...{ install, stateDir, answers: new Map(), deploy: target, watch: { phase: report }, kms: noKms },
       store: mysqlStore(pool, boot),
       keeper: openSecretKeeper(stateDir, install, () => Promise.resolve(null)),
       database: () => pool

@@ -4,17 +4,18 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
-import type { CheckWatcher, Finding } from '../checks/check.ts'
+import type { Finding } from '../checks/check.ts'
 import type { DefinedStep, Submission } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { StoredAnswers } from './boot-file.ts'
+import { isCancelled } from './jobs/cancelled.ts'
+import type { JobWatch } from './jobs/job-watch.ts'
 import { isOpen, progressOf } from './progress.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
 
-export interface Watcher extends CheckWatcher {
-  phase?: (text: string) => void
+export interface Watcher extends Partial<JobWatch> {
   /** Keeps what is shown once, before the step counts as done: killed in between, the step is done again and shows anew. */
-  showOnce?: (step: StepId, values: NonNullable<ApplyResult['showOnce']>) => Promise<void>
+  readonly showOnce?: (step: StepId, values: NonNullable<ApplyResult['showOnce']>) => Promise<void>
 }
 
 export interface SubmitOptions {
@@ -37,6 +38,8 @@ export type Outcome =
       readonly findings: readonly Finding[]
       /** What went wrong while applying, when that is what went wrong. */
       readonly error?: AppError
+      /** The answers are kept, and not applied to the end. */
+      readonly saved?: boolean
     }
 
 /** What submit needs of the install; install.ts gives it. */
@@ -88,12 +91,21 @@ export async function readAnswers(
   return same ? parsed : step.parse(raw)
 }
 
-export async function submitStep(
+export interface Admitted {
+  readonly step: DefinedStep
+  readonly answers: ReadonlyMap<StepId, StoredAnswers>
+  readonly stored: StoredAnswers | undefined
+  readonly skip: ReturnType<typeof skipsFor>
+  readonly parsed: Awaited<ReturnType<typeof readAnswers>>
+}
+
+/** What can be refused without asking anybody. @throws AppError locked, out-of-order, conflict, invalid-input */
+export async function admitStep(
   ground: SubmitGround,
   id: StepId,
   raw: Readonly<Record<string, unknown>>,
-  options: SubmitOptions
-): Promise<Outcome> {
+  options: Pick<SubmitOptions, 'revision' | 'skip'>
+): Promise<Admitted> {
   if (ground.finished())
     throw new AppError('locked', 'Setup is finished.', { cure: 'Run keyscaler unlock on the host.' })
   const step = stepOf(ground, id)
@@ -110,8 +122,16 @@ export async function submitStep(
       cure: 'Open it again and look at what stands there now.'
     })
   }
+  return { step, answers, stored, skip, parsed: await readAnswers(ground, step, raw, stored) }
+}
 
-  const parsed = await readAnswers(ground, step, raw, stored)
+export async function submitStep(
+  ground: SubmitGround,
+  id: StepId,
+  raw: Readonly<Record<string, unknown>>,
+  options: SubmitOptions
+): Promise<Outcome> {
+  const { step, answers, stored, skip, parsed } = await admitStep(ground, id, raw, options)
   if (!parsed.ok) return { ok: false, fields: parsed.fields, findings: [] }
   const { submission } = parsed
   const watch = options.watch ?? {}
@@ -119,6 +139,7 @@ export async function submitStep(
   const failed = findings.some((finding) => finding.verdict === 'fail')
   const warned = findings.some((finding) => finding.verdict === 'warn')
   if (failed || (warned && !options.continueAnyway)) return { ok: false, fields: fieldMessages(findings), findings }
+  watch.signal?.throwIfAborted()
 
   const changed = await differenceOf(ground, step, submission, stored)
   // The last step has no answers: doing it again is what locks setup again after an unlock.
@@ -128,12 +149,16 @@ export async function submitStep(
   if (sameValues && !changed.secret) return { ok: true, next: nextOf(ground, id), findings, result: {} }
   // A new password for the same thing: what was built on it stands.
   const appliedAt = sameValues ? (stored?.appliedAt ?? undefined) : undefined
+  let saved = false
   try {
     const revision = await ground.save(id, stored?.revision ?? 0, submission, findings, options.actor)
+    saved = true
     const result = await ground.apply(id, revision, submission, watch, appliedAt)
     return { ok: true, next: nextOf(ground, id), findings, result }
   } catch (thrown) {
-    return { ok: false, fields: {}, ...failedApply(step, findings, thrown) }
+    const failed = failedApply(step, thrown)
+    if (!isCancelled(thrown)) watch.finding?.(failed.finding)
+    return { ok: false, fields: {}, findings: [...findings, failed.finding], error: failed.error, saved }
   }
 }
 
@@ -163,7 +188,7 @@ export async function differenceOf(
 }
 
 /** An apply that failed is shown as one more finding; the answers are kept, and Next goes on from where it stopped. */
-function failedApply(step: DefinedStep, findings: readonly Finding[], thrown: unknown) {
+function failedApply(step: DefinedStep, thrown: unknown): { readonly finding: Finding; readonly error: AppError } {
   const error =
     thrown instanceof AppError ? thrown : new AppError('deploy-failed', messageOf(thrown), { cause: thrown })
   const finding: Finding = {
@@ -175,7 +200,7 @@ function failedApply(step: DefinedStep, findings: readonly Finding[], thrown: un
       error.cure ?? 'Your answers are kept. Mend the cause, then press Next again: it goes on from where it stopped.',
     ms: 0
   }
-  return { findings: [...findings, finding], error }
+  return { finding, error }
 }
 
 export function stepOf(ground: Pick<SubmitGround, 'steps'>, id: StepId): DefinedStep {

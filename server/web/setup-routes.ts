@@ -7,6 +7,9 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import { readHsmProposal } from '../../lib/luna-client/proposal.ts'
 import { problemOf, problemTable } from '../../lib/service/problems.ts'
 import type { CheckOutcome, Install } from '../install/install.ts'
+import { beginCheck, beginSubmit } from '../install/jobs/begin.ts'
+import type { JobEvent } from '../install/jobs/job.ts'
+import type { StartedJob } from '../install/jobs/jobs.ts'
 import { currentStep, isOpen } from '../install/progress.ts'
 import { type Outcome, stepOf, type Watcher } from '../install/submit.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
@@ -17,7 +20,7 @@ import { honourIdempotencyKeys } from './api/idempotency.ts'
 import { planRoutes } from './api/plan-routes.ts'
 import { changePasswordRoutes } from './change-password-routes.ts'
 import { type Caller, callerOf, neverStore, refuseForgery, refuseReadOnly } from './guard.ts'
-import { type AnswerForm, answerFormOf, type PostedStep, postedStep, prefersPage } from './negotiation.ts'
+import { answerFormOf, type PostedStep, postedStep, prefersPage } from './negotiation.ts'
 import { type PageState, stepPage } from './step-page.ts'
 import type { StreamLine } from './view-model.ts'
 
@@ -131,7 +134,10 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const typed = withoutSecrets(step, { ...posted.answers, ...posted.fill, ...pasted?.fill })
     if (pasted !== undefined) return render(request, reply, step, { typed, pasted })
     if (posted.fill !== null || posted.rescan) return render(request, reply, step, { typed, rescan: posted.rescan })
-    const run = (watch?: Watcher) => install.check(step.id, posted.answers, watch, posted.skip)
+    const run = (watch?: Watcher) => {
+      const asker = { actor: answerFormOf(request) === 'json' ? 'script' : 'browser' }
+      return followed(install, beginCheck(install, step.id, posted.answers, posted.skip, asker), watch)
+    }
     const page = (outcome: CheckOutcome): PageState => ({
       typed,
       fields: outcome.fields,
@@ -157,7 +163,11 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const posted = postedStep(request.body)
     const { csrf } = callerIn(request)
     const form = answerFormOf(request)
-    const run = (watch?: Watcher) => install.submit(step.id, posted.answers, submitOptions(posted, form, watch))
+    const run = (watch?: Watcher) => {
+      const asker = { actor: form === 'json' ? 'script' : 'browser' }
+      const job = beginSubmit(install, step.id, posted.answers, submitOptions(posted), asker)
+      return followed(install, job, watch)
+    }
     const settle = async (outcome: Outcome) => {
       if (!outcome.ok) return
       // JSON has it in the answer itself: kept for a page as well, it would be shown twice.
@@ -202,14 +212,30 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
   planRoutes(app, options)
 }
 
-function submitOptions(posted: PostedStep, form: AnswerForm, watch: Watcher | undefined) {
+function submitOptions(posted: PostedStep) {
   return {
     ...(posted.revision === undefined ? {} : { revision: posted.revision }),
     continueAnyway: posted.continueAnyway,
-    skip: posted.skip,
-    actor: form === 'json' ? 'script' : 'browser',
-    ...(watch === undefined ? {} : { watch })
+    skip: posted.skip
   }
+}
+
+/** What a job comes to; what happens until then is told. */
+async function followed<T>(install: Install, { id, result }: StartedJob<T>, watch: Watcher | undefined): Promise<T> {
+  const job = watch === undefined ? null : await install.jobs.find(id)
+  if (job === null) return result
+  let last = 0
+  const tellOne = (event: JobEvent) => {
+    last = event.n
+    if (event.type === 'finding') watch?.finding?.(event.finding)
+    if (event.type === 'phase') watch?.phase?.(event.title)
+    if (event.type === 'waiting' && event.what !== null)
+      watch?.waiting?.(event.id, event.what, Date.now() - Date.parse(event.since))
+  }
+  const tell = () => job.events.after(last).forEach(tellOne)
+  tell()
+  const stop = job.events.subscribe(tell)
+  return result.finally(stop)
 }
 
 /** A line of JSON for each thing that happens, as it happens (application/x-ndjson). */

@@ -1,5 +1,6 @@
 /** service.log: the service writes it itself, so that it outlives the wizard; we cap its size and read its end. */
 import { copyFile, open, stat, truncate } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 
 const capBytes = 10_000_000
 const tailBytes = 64_000
@@ -32,6 +33,44 @@ export async function logTail(file: string, from: number, lines = 20): Promise<r
       .filter((line) => line.trim() !== '')
       .slice(-lines)
       .map(readable)
+  } finally {
+    await handle.close()
+  }
+}
+
+const lookEveryMs = 200
+
+/**
+ * Tells each line that is written after `from`, for people, until the signal; then what is there at that moment. Of a
+ * burst, its end. A line that is being written is told when it is whole.
+ */
+export async function followLog(
+  file: string,
+  from: number,
+  tell: (line: string) => void,
+  over: AbortSignal
+): Promise<void> {
+  let at = from
+  for (;;) {
+    const last = over.aborted
+    at = await tellNew(file, at, tell)
+    if (last) return
+    await delay(lookEveryMs, undefined, { signal: over }).catch(() => {})
+  }
+}
+
+/** @returns where the next line begins */
+async function tellNew(file: string, from: number, tell: (line: string) => void): Promise<number> {
+  const handle = await open(file, 'r').catch(() => null)
+  if (handle === null) return from
+  try {
+    const { size } = await handle.stat()
+    const start = Math.max(size < from ? 0 : from, size - tailBytes)
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(size - start), position: start })
+    const end = buffer.subarray(0, bytesRead).lastIndexOf('\n') + 1
+    const lines = buffer.toString('utf8', 0, end).split('\n')
+    for (const line of lines) if (line.trim() !== '') tell(readable(line))
+    return start + end
   } finally {
     await handle.close()
   }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { exitCodes } from '../../../lib/service/exit-codes.ts'
 import type { ServiceEntry } from '../../../services/catalog.ts'
-import type { ServiceState, ServiceStatus } from '../target.ts'
+import type { DeployWatch, ServiceState, ServiceStatus } from '../target.ts'
 import { readLatch, sealLatch } from './latch.ts'
 import { isAlive, readLivingRecord, readRecord } from './pid-record.ts'
 import { askReadiness } from './readiness.ts'
@@ -22,9 +22,9 @@ import { type Settled, untilReady } from './settling.ts'
 
 export interface Supervisor {
   /** @throws AppError deploy-failed | pin-rejected | invalid-input */
-  readonly deploy: (config: unknown, report: (phase: string) => void) => Promise<ServiceStatus>
+  readonly deploy: (config: unknown, report: (phase: string) => void, watch: DeployWatch) => Promise<ServiceStatus>
   /** Ends it and starts it as it was deployed; lifts a latch. @throws AppError out-of-order | deploy-failed | pin-rejected */
-  readonly restart: (report: (phase: string) => void) => Promise<ServiceStatus>
+  readonly restart: (report: (phase: string) => void, watch: DeployWatch) => Promise<ServiceStatus>
   /** Adopts what runs, starts what should. Never throws for a service that does not come up: its status says so. */
   readonly resume: () => Promise<void>
   /** For good: a deployment under way is cut short, and nothing is started from then on. */
@@ -109,9 +109,10 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     return current
   }
 
-  const settle = async (running: RunningProcess, config: unknown): Promise<Settled> => {
+  const settle = async (running: RunningProcess, config: unknown, watch: DeployWatch = {}): Promise<Settled> => {
     const reach = reachOf(config)
-    return reach === null ? 'its configuration does not say where it listens' : untilReady(running, reach, entry.health)
+    if (reach === null) return 'its configuration does not say where it listens'
+    return untilReady(running, reach, entry, { file: run.log, from: logFrom }, watch)
   }
 
   /** From now on an exit is answered: latch, give up, or restart after a while. */
@@ -167,7 +168,11 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     return notReady(entry, why, tail, run.log)
   }
 
-  const deploy = async (raw: unknown, report: (phase: string) => void): Promise<ServiceStatus> => {
+  const deploy = async (
+    raw: unknown,
+    report: (phase: string) => void,
+    watching: DeployWatch
+  ): Promise<ServiceStatus> => {
     if (over) throw new AppError('conflict', `${entry.title} is not started: keyscaler is being stopped.`)
     const parsed = entry.config.safeParse(raw)
     if (!parsed.success) {
@@ -186,7 +191,16 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     const kept = current !== null && current.record.pid === living?.pid ? current : null
     const running = same ? (kept ?? take(living)) : await start(hash)
     report(`${entry.title}: waiting until it is ready`)
-    const outcome = await settle(running, config)
+    const outcome = await settle(running, config, watching)
+    if (outcome === null) {
+      // It is not half a deployment that is left: who goes on starts it again.
+      if (!same) await halt('cancelled while starting')
+      else {
+        if (kept === null) watch(running)
+        void settle(running, config).then((late) => settled(running, late))
+      }
+      throw watching.signal?.reason
+    }
     if (outcome !== true) throw await failed(running, outcome)
     become('ready', 'ready')
     await setFlag(run.wanted, true)
@@ -195,7 +209,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   }
 
   /** Supervised from its start on: one that does not come up is started again like any other, or latches. */
-  const restart = async (report: (phase: string) => void): Promise<ServiceStatus> => {
+  const restart = async (report: (phase: string) => void, watching: DeployWatch): Promise<ServiceStatus> => {
     if (over) throw new AppError('conflict', `${entry.title} is not started: keyscaler is being stopped.`)
     const config = await readDeployedConfig(run)
     if (config === null) throw new AppError('out-of-order', `${entry.title} is not deployed yet.`)
@@ -206,7 +220,11 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     const running = await start(await configHash(config, stateDir))
     watch(running)
     report(`${entry.title}: waiting until it is ready`)
-    const outcome = await settle(running, config)
+    const outcome = await settle(running, config, watching)
+    if (outcome === null) {
+      void settle(running, config).then((late) => settled(running, late))
+      throw watching.signal?.reason
+    }
     if (outcome === true) await setFlag(run.wanted, true)
     else if (typeof outcome !== 'string' && outcome.code === exitCodes.pinRejected) throw await failed(running, outcome)
     settled(running, outcome)
@@ -268,8 +286,8 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   }
 
   return {
-    deploy: (config, report) => inTurn(() => deploy(config, report)),
-    restart: (report) => inTurn(() => restart(report)),
+    deploy: (config, report, watching) => inTurn(() => deploy(config, report, watching)),
+    restart: (report, watching) => inTurn(() => restart(report, watching)),
     resume: () => inTurn(resume),
     stop,
     remove: async () => {

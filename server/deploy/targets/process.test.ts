@@ -449,3 +449,56 @@ test('the latch says what it was: logins that were never answered are not called
   const failure = await failureOf(target.restart('kms'))
   assert.deepEqual([failure.code, /rejected/.test(failure.message)], ['pin-rejected', false])
 })
+
+test('while it is waited for, its log is told line by line, and what it still misses', async (context) => {
+  const { world, target } = await begin(context)
+  const config = await world.configOf('kms')
+  await world.setMood('kms', 'unready')
+  const lines: string[] = []
+  const missed = Promise.withResolvers<string>()
+  const over: string[] = []
+  const deploying = target.deploy({ name: 'kms', config }, silent, {
+    log: (line) => void lines.push(line),
+    waiting: (_id, what) => what.includes('thing') && missed.resolve(what),
+    waited: (id) => void over.push(id)
+  })
+  assert.equal(await missed.promise, 'Tiny kms to get ready (thing: the thing is missing)')
+  await world.setMood('kms', 'ok')
+  await deploying
+  assert.deepEqual(lines, ['info: listening'])
+  assert.deepEqual(over, ['kms'])
+})
+
+test('cancelled while it is waited for, nothing half-deployed is left, and it can be deployed again', async (context) => {
+  const { world, target } = await begin(context)
+  const config = await world.configOf('kms')
+  await world.setMood('kms', 'unready')
+  const stop = new AbortController()
+  const reason = new AppError('conflict', 'It was cancelled.')
+  const started = Promise.withResolvers<void>()
+  const deploying = target.deploy({ name: 'kms', config }, silent, {
+    log: () => started.resolve(),
+    signal: stop.signal
+  })
+  await started.promise
+  const { pid } = await statusOf(target, 'kms')
+  stop.abort(reason)
+  assert.equal(await failureOf(deploying), reason)
+  const { state, detail } = await statusOf(target, 'kms')
+  assert.deepEqual([state, detail, isGone(pid ?? 0)], ['stopped', 'cancelled while starting', true])
+  await target.resume()
+  assert.equal((await statusOf(target, 'kms')).state, 'stopped', 'it was never wanted')
+  await world.setMood('kms', 'ok')
+  assert.equal((await target.deploy({ name: 'kms', config }, silent)).state, 'ready')
+})
+
+test('a restart that is not waited for any more goes on by itself', async (context) => {
+  const { world, target } = await begin(context)
+  await target.deploy({ name: 'kms', config: await world.configOf('kms') }, silent)
+  await world.setMood('kms', 'unready')
+  const stop = new AbortController()
+  const restarting = target.restart('kms', silent, { log: () => stop.abort(new Error('enough')), signal: stop.signal })
+  await assert.rejects(restarting, /enough/)
+  await world.setMood('kms', 'ok')
+  await until('it is ready', async () => (await statusOf(target, 'kms')).state === 'ready')
+})

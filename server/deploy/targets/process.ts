@@ -35,7 +35,7 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
   tending.unref()
 
   return {
-    deploy: (plan, report) => supervisors[plan.name].deploy(plan.config, report),
+    deploy: (plan, report, watch = {}) => supervisors[plan.name].deploy(plan.config, report, watch),
     status: async () => {
       const all = await Promise.all(inOrder.map((name) => supervisors[name].status()))
       return all.filter((status) => status !== null)
@@ -52,7 +52,7 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
       }
       await Promise.all(resumed.values())
     },
-    restart: (name, report = () => {}) => supervisors[name].restart(report),
+    restart: (name, report = () => {}, watch = {}) => supervisors[name].restart(report, watch),
     remove: (name) => supervisors[name].remove(),
     stop: async () => {
       clearInterval(tending)

@@ -6,10 +6,9 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { problemOf } from '../../../lib/service/problems.ts'
-import { applyAnswers } from '../../install/apply-answers.ts'
 import type { Install } from '../../install/install.ts'
+import { beginApply } from '../../install/jobs/begin.ts'
 import { movedBetween, type Plan } from '../../install/plan.ts'
-import type { Watcher } from '../../install/submit.ts'
 import type { ApplyResult, StepId } from '../../steps/step.ts'
 import { answerFormOf, prefersPage } from '../negotiation.ts'
 import { product } from '../product.ts'
@@ -70,8 +69,7 @@ export function planRoutes(app: FastifyInstance, { install, finished }: PlanRout
     try {
       const now = await planned(order.steps, false)
       if (now.hash !== order.plan) return answerMoved(request, reply, plans.get(order.plan) ?? null, now)
-      const outcome = await apply(install, order, now)
-      if (install.finishedAt() !== null) await finished()
+      const outcome = await apply(install, order, now, finished)
       if (outcome.error !== null) return answerStopped(request, reply, outcome)
       if (answerFormOf(request) === 'html' && prefersPage(request)) return reply.redirect('/', 303)
       return outcome.applied
@@ -88,26 +86,19 @@ interface ApplyOutcome {
   readonly stoppedAt: StepId | null
 }
 
-async function apply(install: Install, order: Wanted, plan: Plan, watch: Watcher = {}): Promise<ApplyOutcome> {
-  const done: StepId[] = []
+async function apply(
+  install: Install,
+  order: Wanted,
+  plan: Plan,
+  finished: () => Promise<void>
+): Promise<ApplyOutcome> {
   const showOnce: NonNullable<ApplyResult['showOnce']>[number][] = []
-  let current: StepId | null = null
-  let error: AppError | null = null
-  try {
-    if (plan.changed) {
-      await applyAnswers(install, order, plan, {
-        begin: (step) => {
-          current = step
-        },
-        done: (step) => void done.push(step),
-        showOnce: async (_step, values) => void showOnce.push(...values),
-        watch
-      })
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof AppError)) throw thrown
-    error = thrown
-  }
+  const job = beginApply(install, order, plan.changed ? plan.steps : [], {
+    actor: 'script',
+    showOnce: async (_step, values) => void showOnce.push(...values),
+    finished
+  })
+  const { done, error = null, stoppedAt } = await job.result
   const applied = {
     changed: done.length > 0,
     plan: plan.hash,
@@ -115,7 +106,7 @@ async function apply(install: Install, order: Wanted, plan: Plan, watch: Watcher
     showOnce,
     finished: install.finishedAt() !== null
   }
-  return { applied, error, stoppedAt: error === null ? null : current }
+  return { applied, error, stoppedAt: error === null ? null : stoppedAt }
 }
 
 function answerMoved(request: FastifyRequest, reply: FastifyReply, agreed: Plan | null, now: Plan) {

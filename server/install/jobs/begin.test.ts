@@ -1,0 +1,208 @@
+/** What is asked of an install, as jobs: cancelled, gone on with, and what the next start makes of them. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { z } from 'zod'
+import { defineCheck } from '../../checks/check.ts'
+import { processTarget } from '../../deploy/targets/process.ts'
+import type { ApplyContext } from '../../steps/apply-context.ts'
+import { type DefinedStep, defineStep } from '../../steps/define-step.ts'
+import type { StepId } from '../../steps/step.ts'
+import { type Install, openInstall } from '../install.ts'
+import { beginApply, beginCheck, beginResume, beginSubmit, interruptedJob, retryJob } from './begin.ts'
+
+type Work = (context: ApplyContext, answer: string) => Promise<void>
+
+/** Steps of one field each, whose work is the test's. */
+function stepsOf(work: Partial<Record<StepId, Work>>, checks: (step: StepId) => Promise<void> = async () => {}) {
+  const ids: readonly StepId[] = ['welcome', 'memcached', 'kafka', 'complete']
+  return ids.map((id): DefinedStep => {
+    const check = defineCheck<{ answer: string; password?: string | undefined }, boolean>({
+      id: `${id}.answered`,
+      title: 'An answer',
+      deadlineMs: 5000,
+      fix: 'Wait.',
+      observe: async ({ answer }) => {
+        await checks(id)
+        return answer !== 'wrong'
+      },
+      outcomes: [
+        { verdict: 'fail', when: (right) => !right, say: 'It is wrong.', fix: 'Answer something else.' },
+        { verdict: 'pass', say: 'It is right.' }
+      ]
+    })
+    return defineStep({
+      id,
+      title: `Step ${id}`,
+      intro: '',
+      answers: z.strictObject({ answer: z.string().min(1, 'Answer something.'), password: z.string().optional() }),
+      fields: {
+        answer: { label: 'Answer', control: 'text' },
+        password: { label: 'Password', control: 'password', secret: true, optional: true }
+      },
+      checks: [check],
+      makesStale: [],
+      plan: () => [],
+      keep: async () => ({}),
+      apply: async ({ answer }, context) => {
+        await work[id]?.(context, answer)
+        return {}
+      }
+    })
+  })
+}
+
+async function ground(context: TestContext) {
+  const stateDir = await mkdtemp(join(tmpdir(), 'ks-begin-'))
+  const target = processTarget({ stateDir, lifelineFd: null })
+  context.after(async () => {
+    await target.stop()
+    await rm(stateDir, { recursive: true })
+  })
+  return (steps: readonly DefinedStep[]) => openInstall({ stateDir, steps, target })
+}
+
+const asker = { actor: 'script' }
+const plainly = { continueAnyway: false }
+const documentOf = async (install: Install, id: string) =>
+  (await install.jobs.find(id))?.document() ?? assert.fail(`no job ${id}`)
+
+/** An effect, then a moment in which the test cancels, then another effect. */
+function twoEffects() {
+  const between = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const made: string[] = []
+  const work: Work = async (context) => {
+    context.report('The first')
+    await context.effect('topic', 'first', async () => void made.push('first'))
+    between.resolve()
+    await goOn.promise
+    context.report('The second')
+    await context.effect('topic', 'second', async () => void made.push('second'))
+  }
+  return { work, made, between: between.promise, goOn: goOn.resolve }
+}
+
+test('cancelled between two effects it says what stands, is left alone by the next start, and Retry finishes it', async (context) => {
+  const open = await ground(context)
+  const { work, made, between, goOn } = twoEffects()
+  const steps = stepsOf({ welcome: work })
+  const install = await open(steps)
+  const { id, result } = beginSubmit(install, 'welcome', { answer: 'yes' }, plainly, asker)
+  await between
+  await install.jobs.cancel(id)
+  goOn()
+  const outcome = await result
+  assert.ok(!outcome.ok && outcome.error?.reason === 'cancelled')
+  const job = await documentOf(install, id)
+  assert.deepEqual([job.state, job.retryable, job.phases.at(-1)?.state], ['cancelled', true, 'cancelled'])
+  assert.deepEqual(job.stands, [{ kind: 'topic', name: 'first', state: 'done' }])
+  assert.deepEqual(await install.pending(), { step: 'welcome', held: true })
+  await install.jobs.written()
+
+  const later = await open(steps)
+  assert.deepEqual(await later.pending(), { step: 'welcome', held: true }, 'the mark is kept')
+  const retried = await retryJob(later, id, asker)
+  assert.equal((await retried.result).error, undefined)
+  const finished = await documentOf(later, retried.id)
+  assert.deepEqual(
+    [finished.kind, finished.resumes, finished.state, finished.next],
+    ['resume', id, 'done', 'memcached']
+  )
+  assert.deepEqual(made, ['first', 'first', 'second'])
+  assert.equal(await later.pending(), null)
+  await assert.rejects(retryJob(later, id, asker), /Nothing of this job/)
+})
+
+test('cancelled while the checks run, nothing is saved and nothing is left to go on with', async (context) => {
+  const open = await ground(context)
+  const checking = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const install = await open(
+    stepsOf({}, async () => {
+      checking.resolve()
+      await goOn.promise
+    })
+  )
+  const { id, result } = beginSubmit(install, 'welcome', { answer: 'yes' }, plainly, asker)
+  const { id: test, result: tested } = beginCheck(install, 'welcome', { answer: 'yes' }, [], asker)
+  await checking.promise
+  for (const job of [id, test]) assert.equal((await install.jobs.cancel(job)).state, 'cancelling')
+  goOn.resolve()
+  for (const ended of [result, tested]) await assert.rejects(ended, /cancelled/)
+  const job = await documentOf(install, id)
+  assert.deepEqual([job.state, job.retryable, job.stands, job.findings.length], ['cancelled', false, [], 1])
+  assert.equal((await documentOf(install, test)).state, 'cancelled')
+  assert.equal((await install.answers()).size, 0)
+})
+
+test('answers that were refused cannot be retried: they must be sent again', async (context) => {
+  const install = await (await ground(context))(stepsOf({}))
+  assert.deepEqual(await install.admit('welcome', { answer: '' }), { answer: 'Answer something.' })
+  const { id, result } = beginSubmit(install, 'welcome', { answer: 'wrong' }, plainly, asker)
+  await result
+  const { state, problem, findings, retryable } = await documentOf(install, id)
+  assert.deepEqual([state, problem?.detail, findings.length, retryable], ['failed', 'It is wrong.', 1, false])
+  await assert.rejects(retryJob(install, id, asker), ({ code }: { code: string }) => code === 'conflict')
+})
+
+test('an apply is cancelled between two steps, and between two effects; Retry goes on with what was kept', async (context) => {
+  const open = await ground(context)
+  const { work, made, between, goOn } = twoEffects()
+  const steps = stepsOf({ memcached: work })
+  const install = await open(steps)
+  const file = {
+    steps: { welcome: { answer: 'a' }, memcached: { answer: 'b' }, kafka: { answer: 'c' } },
+    continueAnyway: false
+  }
+  const { id, result } = beginApply(install, file, ['welcome', 'memcached', 'kafka'], asker)
+  await between
+  assert.deepEqual(
+    (await documentOf(install, id)).steps.map(({ state }) => state),
+    ['done', 'running', 'waiting']
+  )
+  await install.jobs.cancel(id)
+  goOn()
+  const { done, stoppedAt, error, resumable } = await result
+  assert.deepEqual([done, stoppedAt, error?.reason, resumable], [['welcome'], 'memcached', 'cancelled', true])
+  assert.deepEqual(
+    (await documentOf(install, id)).steps.map(({ state }) => state),
+    ['done', 'failed', 'waiting']
+  )
+  const retried = await retryJob(install, id, asker)
+  // Of the last step nothing was kept: its answers must be sent again.
+  assert.deepEqual((await retried.result).done, ['memcached'])
+  const job = await documentOf(install, retried.id)
+  assert.deepEqual([job.state, job.next, job.resumes], ['done', 'kafka', id])
+  assert.deepEqual(made, ['first', 'first', 'second'])
+})
+
+test('what a kill cut off is taken up as a job that names the one before it', async (context) => {
+  const open = await ground(context)
+  const never = twoEffects()
+  const steps = stepsOf({ welcome: never.work })
+  const killed = await open(steps)
+  const { id } = beginSubmit(killed, 'welcome', { answer: 'yes' }, plainly, asker)
+  await never.between
+  await killed.jobs.written()
+
+  const made: string[] = []
+  const later = await open(
+    stepsOf({ welcome: async (apply) => apply.effect('topic', 'all', async () => void made.push('all')) })
+  )
+  const before = await interruptedJob(later)
+  assert.deepEqual(
+    [before?.id, before?.state, before?.stands],
+    [id, 'interrupted', [{ kind: 'topic', name: 'first', state: 'done' }]]
+  )
+  const { id: again, result } = beginResume(later, 'welcome', before, { actor: 'keyscaler' })
+  assert.throws(
+    () => beginSubmit(later, 'welcome', { answer: 'yes' }, plainly, asker),
+    /^AppError: The rest of Step welcome is under way since .* taken up when keyscaler was started\.$/
+  )
+  assert.equal((await result).error, undefined)
+  assert.equal((await documentOf(later, again)).resumes, id)
+  assert.deepEqual(made, ['all'])
+})

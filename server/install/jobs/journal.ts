@@ -1,0 +1,133 @@
+/**
+ * `jobs/<id>.ndjson`: what a job was and what happened in it, a line each as it happens, so that it can be looked at after a
+ * restart. Nothing depends on it: a disk that is full costs lines, never the job, and it is not forced to the disk. A kill
+ * may cut the last line off, and a full disk one in the middle: a line that cannot be read is left out.
+ */
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { stepIds } from '../../steps/step.ts'
+import type { JobBegun, JobEvent } from './job.ts'
+
+/** How many journals there are at most, those of jobs that run apart. */
+export const keptJobs = 32
+const mostBytes = 256 * 1024
+
+const begunLine = z.object({
+  id: z.string(),
+  kind: z.enum(['submit', 'check', 'change-password', 'apply', 'resume']),
+  step: z.enum(stepIds).nullable(),
+  title: z.string(),
+  actor: z.string(),
+  startedAt: z.string(),
+  steps: z.array(z.enum(stepIds)),
+  resumes: z.string().nullable()
+})
+const eventTypes = ['step', 'phase', 'log', 'finding', 'waiting', 'effect', 'cancelling', 'end']
+
+export interface Journal {
+  readonly write: (event: JobEvent) => void
+  /** Done when everything so far is written, or could not be. */
+  readonly written: () => Promise<void>
+}
+
+export interface JournalFolder {
+  readonly begin: (begun: JobBegun, isLive: (id: string) => boolean) => Journal
+  /** Every job that can be read, the oldest first. */
+  readonly read: () => Promise<readonly KeptJob[]>
+}
+
+export interface KeptJob {
+  readonly begun: JobBegun
+  readonly events: readonly JobEvent[]
+}
+
+/** @param failed told of each job once, when a line of it could not be written */
+export function openJournals(stateDir: string, failed: (thrown: unknown) => void): JournalFolder {
+  const folder = join(stateDir, 'jobs')
+
+  const makeRoom = async (isLive: (id: string) => boolean) => {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const names = (await readdir(folder)).filter((name) => name.endsWith('.ndjson')).sort()
+    const old = names.slice(0, Math.max(0, names.length - keptJobs + 1))
+    for (const name of old) if (!isLive(name.slice(0, -'.ndjson'.length))) await rm(join(folder, name), { force: true })
+  }
+
+  return {
+    begin: (begun, isLive) => {
+      const path = join(folder, `${begun.id}.ndjson`)
+      let pending = `${JSON.stringify(begun)}\n`
+      let bytes = 0
+      let told = false
+      let torn = false
+      let writing: Promise<void> | null = null
+      const writeAll = async () => {
+        while (pending !== '') {
+          // What was written of one that failed is no line: the next one begins on its own.
+          const text = torn ? `\n${pending}` : pending
+          pending = ''
+          try {
+            await append(path, text)
+            torn = false
+          } catch (thrown) {
+            if (!told) failed(thrown)
+            told = torn = true
+          }
+        }
+        writing = null
+      }
+      writing = makeRoom(isLive).catch(failed).then(writeAll)
+      return {
+        write: (event) => {
+          const line = `${JSON.stringify(event)}\n`
+          bytes += line.length
+          if (bytes > mostBytes && event.type === 'log') return
+          pending += line
+          writing ??= writeAll()
+        },
+        written: async () => {
+          while (writing !== null) await writing
+        }
+      }
+    },
+    read: async () => {
+      const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.ndjson')).sort()
+      const all = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')))
+      return all.flatMap((text) => keptJob(text) ?? [])
+    }
+  }
+}
+
+async function append(path: string, text: string): Promise<void> {
+  const file = await open(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
+    0o600
+  )
+  try {
+    await file.writeFile(text)
+  } finally {
+    await file.close()
+  }
+}
+
+function keptJob(text: string): KeptJob | null {
+  const lines = text.split('\n').map(parsed)
+  const begun = begunLine.safeParse(lines[0])
+  return begun.success ? { begun: begun.data, events: lines.filter(isEvent) } : null
+}
+
+/** Our own lines, whole or not at all: what they are is known from their type. */
+function isEvent(line: unknown): line is JobEvent {
+  if (typeof line !== 'object' || line === null || !('n' in line) || !('at' in line) || !('type' in line)) return false
+  return typeof line.n === 'number' && typeof line.at === 'string' && eventTypes.includes(String(line.type))
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return null
+  }
+}

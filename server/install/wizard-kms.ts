@@ -1,0 +1,39 @@
+/** The wizard's own connection to the KMS, opened when it is first needed. */
+import { AppError } from '../../lib/errors/app-error.ts'
+import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
+import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
+import { serviceAddress } from '../deploy/addresses.ts'
+import { wizardIdentity } from '../deploy/service-identity.ts'
+import type { AnswersByStep } from './progress.ts'
+
+export interface WizardKms {
+  /** @throws AppError out-of-order before the KMS step is done */
+  readonly client: () => Promise<KmsClient>
+  readonly isDeployed: () => Promise<boolean>
+  /** Until it is asked for again: identity and address may be others then. */
+  readonly close: () => Promise<void>
+}
+
+export function wizardKms(stateDir: string, answers: () => Promise<AnswersByStep>): WizardKms {
+  let client: KmsClient | null = null
+  const deployed = async () => {
+    const kms = (await answers()).get('kms')
+    return kms?.appliedAt == null ? null : kms
+  }
+  return {
+    client: async () => {
+      const kms = await deployed()
+      if (kms === null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
+      client ??= openKmsClient({
+        address: serviceAddress('kms', String(kms.values.kmsHost)).address,
+        identity: wizardIdentity(stateDir)
+      })
+      return client
+    },
+    isDeployed: async () => (await deployed()) !== null,
+    close: async () => {
+      await client?.close()
+      client = null
+    }
+  }
+}
