@@ -1,11 +1,12 @@
-/** JSON lines on stdout; secrets are cut out by name wherever they might appear. */
-import { type Logger, pino, stdSerializers } from 'pino'
+/** JSON lines, on stdout where nothing else is said; secrets are cut out by name wherever they might appear. */
+import { type Logger, type LoggerOptions, pino, stdSerializers } from 'pino'
 import { messageOf } from '../errors/app-error.ts'
 
 const secretNames = ['password', 'pin', 'secret', 'authorization', 'cookie', 'token', 'plaintext', 'privateKey', 'key']
 
-export function openLog(name: string, level: string): Logger {
-  return pino({
+/** @param write takes each line in place of stdout */
+export function openLog(name: string, level: string, write?: (line: string) => void): Logger {
+  const options: LoggerOptions = {
     name,
     level,
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -15,7 +16,8 @@ export function openLog(name: string, level: string): Logger {
       paths: secretNames.flatMap((secret) => [secret, `*.${secret}`, `*.*.${secret}`]),
       censor: '[redacted]'
     }
-  })
+  }
+  return write === undefined ? pino(options) : pino(options, { write: (text: string) => write(text.trimEnd()) })
 }
 
 /**

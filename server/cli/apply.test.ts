@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
 import { readLunaState } from '../../sandbox/luna/state.ts'
 import { serviceNames } from '../../services/catalog.ts'
 import type { Keyscaler } from '../testing/keyscaler.ts'
@@ -55,6 +56,31 @@ function badDays(): void {
   })
   after(() => world.close())
 
+  test('in a terminal the steps are drawn in place, and Ctrl-C stops at the next safe point and says what stands', async () => {
+    const terminal = ['sh', '-c', 'exec script -qec "$*" /dev/null', 'script']
+    apply = world.applyUnder(terminal, answers, '--yes')
+    await apply.said(/Key Management Service: waiting/)
+    interrupt()
+    const { code, stdout } = await apply.ended
+    assert.equal(code, 130, stdout)
+    const text = stripVTControlCharacters(stdout)
+    assert.match(text, /^ . KMS Deployment +\d/m)
+    assert.match(text, /It stopped at: Key Management Service: waiting[\s\S]*What stands:[\s\S]*done {2}key master/)
+    assert.match(text, /Cancelled\. Run this again/)
+    assert.deepEqual(world.processes(), [])
+  })
+
+  test('Ctrl-C twice ends at once; what runs goes on, and the next run takes it up', async () => {
+    apply = world.apply(answers)
+    await apply.said(/Key Management Service: waiting/)
+    interrupt()
+    await apply.said(/Stopping at the next safe point/)
+    interrupt()
+    const { code, stderr } = await apply.ended
+    assert.equal(code, 130, stderr)
+    assert.match(stderr, /What runs goes on running/)
+  })
+
   test('SIGTERM while a service is awaited ends it at once with 130, and its services', async () => {
     apply = world.apply(answers)
     await apply.said(/Key Management Service: waiting/)
@@ -64,13 +90,26 @@ function badDays(): void {
     assert.deepEqual(world.processes(), [])
   })
 
-  test('a port that somebody else has is named, and nothing is left running', async () => {
+  test('a port that somebody else has is named, to a program too, and nothing is left running', async () => {
     const taker = createServer().listen(world.ports.kms, '127.0.0.1')
     await once(taker, 'listening')
-    const { code, stderr } = await world.apply(answers).ended
+    const { code, stdout, stderr } = await world.apply(answers, '--output', 'json').ended
     taker.close()
     assert.equal(code, 4, stderr)
     assert.match(stderr, new RegExp(`${world.ports.kms}`))
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    // What the run before has left is taken up first, as a job of its own.
+    const last = events.filter(({ job }) => job === events.at(-1).job)
+    assert.deepEqual(
+      last.map(({ n }) => n),
+      last.map((_event, at) => at + 1),
+      'an event a line'
+    )
+    const { type, state, problem } = events.at(-1)
+    assert.deepEqual([type, state, problem.type], ['end', 'failed', '/problems/check-failed'])
     assert.deepEqual(world.processes(), [])
   })
 
@@ -148,6 +187,12 @@ function badDays(): void {
     assert.deepEqual(await everything(), before)
     assert.deepEqual(world.processes(), [])
   })
+
+  /** As a terminal does: to the program itself, whatever it runs under. */
+  function interrupt(): void {
+    const [line = ''] = world.processes().filter((known) => /^\d+ \S*node \S+cli\.ts apply /.test(known))
+    process.kill(Number.parseInt(line, 10), 'SIGINT')
+  }
 
   async function restartedAfterKill(names: readonly string[]): Promise<void> {
     const before = recordedPids(world)

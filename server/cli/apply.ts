@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
@@ -9,17 +10,16 @@ import { identityFiles } from '../deploy/service-identity.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
 import type { Install } from '../install/install.ts'
 import { beginApply } from '../install/jobs/begin.ts'
-import type { JobEvent } from '../install/jobs/job.ts'
+import type { FollowedJob } from '../install/jobs/jobs.ts'
 import type { Plan } from '../install/plan.ts'
 import { refuseSkips, skipTyped } from '../install/skips.ts'
 import { steps } from '../install/steps.ts'
-import { serve } from '../main.ts'
+import { serve, type Wizard } from '../main.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import { answersArgument, askedToEnd, ending, portFrom, say } from './console.ts'
+import { interrupted, onInterrupt } from './interrupt.ts'
 import { planOf, planText, refuseMoved } from './plan.ts'
-
-/** As a shell has it for an interrupted program. */
-const interrupted = 130
+import { followJob, type JobTeller, jsonTeller, liveTeller, plainTeller, stoppedText, terminalOf } from './tell-job.ts'
 
 interface ApplyFlags {
   readonly file?: string
@@ -72,51 +72,64 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     process.stdout.write(flags.output === 'json' ? `${JSON.stringify(plan)}\n` : planText(plan))
     return
   }
-  const tell = flags.output === 'json' ? jsonLines() : textLines()
-  const ended = Promise.race([askedToEnd(), new Promise<void>((gone) => watchLifeline(gone))])
-  const wizard = await serve({
+  const teller = tellerFor(flags.output)
+  sayWarnings(teller.say)
+  const ended = Promise.race([
+    askedToEnd(['SIGTERM', 'SIGHUP']).then(() => {}),
+    new Promise<void>((gone) => watchLifeline(gone))
+  ])
+  let wizard: Wizard | null = null
+  const interrupt = onInterrupt(() => wizard?.install ?? null, teller.say)
+  const askedToStop = Promise.race([ended, interrupt.asked])
+  wizard = await serve({
     stateDir,
     host: '127.0.0.1',
     port,
     allowedHosts: [],
     suggestions: {},
     setup: false,
-    showOnce: (step, values) => keepShownOnce(stateDir, step, values),
-    log: openLog('wizard', 'warn'),
-    say
+    showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say),
+    log: openLog('wizard', 'warn', teller.say),
+    say: teller.say
   })
   const { install } = wizard
+  const { takenUp } = wizard
   const work = async (): Promise<boolean> => {
-    await wizard.takenUp
+    await followUntil(takenUp, install, teller)
+    if (interrupt.cancelled()) throw new Interrupted('What was interrupted before waits for the next run.')
     const plan = await install.plan(file.steps)
     if (flags.plan !== undefined) await refuseMoved(flags.plan, plan)
-    const chosen = only === undefined ? plan : { ...plan, steps: plan.steps.filter((id) => id === only) }
-    if (!plan.changed || chosen.steps.length === 0) {
-      tell.nothing()
+    const chosen = only === undefined ? plan.steps : plan.steps.filter((id) => id === only)
+    if (!plan.changed || chosen.length === 0) {
+      if (flags.output === 'text') say('Nothing to change.')
       return false
     }
     await askBefore(plan, flags)
-    const job = beginApply(install, file, chosen.steps, {
+    const job = beginApply(install, file, chosen, {
       actor: 'answers file',
-      showOnce: (step, values) => keepShownOnce(stateDir, step, values)
+      showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say)
     })
-    await followApply(install, job.id, tell)
+    const how = await followJob(await found(install, job.id), teller)
     const { error } = await job.result
-    if (error !== undefined) throw error
-    return true
+    if (error === undefined) return true
+    if (flags.output === 'text') for (const line of stoppedText(how)) say(line)
+    if (how.state === 'cancelled') throw new Interrupted('Cancelled.')
+    throw error
   }
   const working = work()
+  const stopped = async (words: string): Promise<never> => {
+    working.catch(() => {}) // What is cut off here is finished by the next run.
+    say(`${words} Run this again: it goes on from where it stopped.`)
+    await wizard.close(true)
+    process.exit(interrupted)
+  }
   let changed: boolean
   try {
-    const first = await Promise.race([working, ended.then(() => 'interrupted' as const)])
-    if (first === 'interrupted') {
-      working.catch(() => {}) // What is cut off here is finished by the next run.
-      say('Stopping before all is applied. Run this again: it goes on from where it stopped.')
-      await wizard.close(true)
-      process.exit(interrupted)
-    }
+    const first = await Promise.race([working, askedToStop.then(() => 'interrupted' as const)])
+    if (first === 'interrupted') return await stopped('Stopping before all is applied.')
     changed = first
   } catch (thrown) {
+    if (thrown instanceof Interrupted) return await stopped(thrown.message)
     // With --exit, services that stand keep standing: a refused plan is no reason to stop an install.
     await wizard.close(!flags.exit)
     throw thrown
@@ -124,9 +137,44 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const services = Object.fromEntries((await install.target.status()).map(({ name, address }) => [name, address]))
   const { ca } = identityFiles(stateDir, 'wizard')
   process.stdout.write(`${JSON.stringify({ install: install.id, changed, wizard: wizard.url, services, ca })}\n`)
-  if (!flags.exit) await ended
+  if (!flags.exit) await askedToStop
   await wizard.close(!flags.exit)
   process.exit(0)
+}
+
+/** A person has stopped it. */
+class Interrupted extends Error {}
+
+function tellerFor(output: ApplyFlags['output']): JobTeller {
+  if (output === 'json') return jsonTeller((line) => process.stdout.write(`${line}\n`), say)
+  const terminal = terminalOf(process.stderr, process.env)
+  return terminal === null ? plainTeller(say, titleOf) : liveTeller(process.stderr, titleOf, terminal)
+}
+
+function titleOf(step: StepId): string {
+  return steps.find(({ id }) => id === step)?.title ?? step
+}
+
+/** Node prints its warnings into the middle of what is drawn. That of kafkajs' timers is nobody's matter. */
+function sayWarnings(tell: (line: string) => void): void {
+  process.removeAllListeners('warning').on('warning', ({ name, message }) => {
+    if (name !== 'TimeoutNegativeWarning') tell(`${name}: ${message}`)
+  })
+}
+
+/** What the start takes up is told, too: a person need not wait before an empty terminal. */
+async function followUntil(done: Promise<void>, install: Install, teller: JobTeller): Promise<void> {
+  const over = done.then(() => 'over' as const)
+  while ((await Promise.race([over, pause(50)])) !== 'over') {
+    const running = install.jobs.running()
+    if (running !== null) await followJob(await found(install, running.id), teller)
+  }
+}
+
+async function found(install: Install, id: string): Promise<FollowedJob> {
+  const job = await install.jobs.find(id)
+  if (job === null) throw new Error(`the job ${id} is not there`)
+  return job
 }
 
 /** What is typed goes before what the file says of the same check. @throws AppError invalid-input before anything is done */
@@ -159,54 +207,14 @@ async function askBefore(plan: Plan, { yes, input, plan: agreed }: ApplyFlags): 
   throw new AppError('conflict', 'Nothing was applied.')
 }
 
-/** Tells what happens in the job until it has ended. */
-async function followApply(install: Install, id: string, tell: ReturnType<typeof textLines>): Promise<void> {
-  const job = await install.jobs.find(id)
-  if (job === null) return
-  let last = 0
-  let begun = ''
-  const tellOne = (event: JobEvent) => {
-    last = event.n
-    if (event.type === 'phase') tell.phase(event.title)
-    if (event.type !== 'step') return
-    if (event.state === 'done') return tell.done(event.step, Date.parse(event.at) - Date.parse(begun))
-    begun = event.at
-    tell.begin(event.step, install.steps.find(({ id: known }) => known === event.step)?.title ?? event.step)
-  }
-  const stop = job.events.subscribe(() => job.events.after(last).forEach(tellOne))
-  await job.ended
-  stop()
-}
-
-/** For a person: what is being done, on stderr. */
-function textLines() {
-  return {
-    begin: (_step: StepId, title: string) => say(`${title} …`),
-    phase: (text: string) => say(`  ${text}`),
-    done: (step: StepId, ms: number) => say(`  ${step} done (${ms} ms)`),
-    nothing: () => say('Nothing to change.')
-  }
-}
-
-/** For a program: one JSON object a line, on stdout; the last one is the result. */
-function jsonLines() {
-  const line = (event: object) =>
-    process.stdout.write(`${JSON.stringify({ at: new Date().toISOString(), ...event })}\n`)
-  return {
-    begin: (step: StepId) => void line({ event: 'begin', step }),
-    phase: (text: string) => void line({ event: 'phase', text }),
-    done: (step: StepId, ms: number) => void line({ event: 'done', step, ms }),
-    nothing: () => void line({ event: 'nothing-to-change' })
-  }
-}
-
 /** What the form would show once (the participant's secret): into a file that only we may read, never onto the console. */
 async function keepShownOnce(
   stateDir: string,
   step: string,
-  values: NonNullable<ApplyResult['showOnce']>
+  values: NonNullable<ApplyResult['showOnce']>,
+  tell: (line: string) => void
 ): Promise<void> {
   const path = join(stateDir, 'shown-once', `${step}.txt`)
   await writePrivateFile(path, values.map(({ label, value }) => `${label}: ${value}\n`).join(''))
-  say(`  shown once: ${path} (take it away from there)`)
+  tell(`  shown once: ${path} (take it away from there)`)
 }

@@ -32,9 +32,11 @@ export async function ending(work: () => Promise<void>): Promise<void> {
 }
 
 /** Resolves with the signal that asks us to end. */
-export function askedToEnd(): Promise<NodeJS.Signals> {
+export function askedToEnd(
+  signals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
+): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, resolve)
+    for (const signal of signals) process.once(signal, resolve)
   })
 }
 
