@@ -187,7 +187,8 @@ export class AgentCalls {
     if (this.#making.has(id)) throw new AgentRefusal('conflict', `The key ${id} is being made.`, 'Use that key.')
     this.#making.add(id)
     try {
-      if ((await this.#keys.find(id)) !== null || (await this.#threads.run('taken', { id }))) {
+      // One look: whoever is not sure whether another process has made it waits before asking (finish-key.ts).
+      if (await this.#threads.run('taken', { id })) {
         throw new AgentRefusal('conflict', `The token already has a key ${id}.`, 'Use the existing key.')
       }
       await this.#threads.run('generate', spec)

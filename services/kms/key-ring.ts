@@ -55,7 +55,8 @@ export function openKeyRing(database: Pool, link: KeyStoreLink): KeyRing {
       throw asDatabaseError(thrown)
     })
 
-  const make = (key: RingKey) => link.use((store) => makeOrAdopt(store, key), keyCreationMs)
+  const make = (key: RingKey, drawn: string) =>
+    link.use((store) => makeOrAdopt(store, key, key.id === drawn), keyCreationMs)
 
   return {
     list: async () => (await selectKeys(database, {})).map(({ publicKey, certificate, ...key }) => key),
@@ -68,12 +69,12 @@ export function openKeyRing(database: Pool, link: KeyStoreLink): KeyRing {
         return certificate
       }),
     ensure: async (purpose, tenant, algorithm) => {
-      await intendKey(database, { purpose, tenant, algorithm })
+      const drawn = await intendKey(database, { purpose, tenant, algorithm })
       return locked({ purpose, tenant }, async (key, connection) => {
         if (key.algorithm !== algorithm) {
           throw new AppError('conflict', `${tenant} has a ${purpose} key already, and it is ${key.algorithm}.`)
         }
-        const made = await make(key)
+        const made = await make(key, drawn)
         if (key.state === 'active') return key
         await activateKey(connection, key.id, made)
         return { ...key, ...made, state: 'active' }
@@ -87,11 +88,15 @@ export function openKeyRing(database: Pool, link: KeyStoreLink): KeyRing {
     next: async (current, replace) => {
       const { purpose, algorithm } = current
       const [tenant, version] = [current.tenant ?? '', current.version + 1]
-      await intendKey(database, { purpose, tenant, algorithm, version }, versionLabel(current.label, version))
+      const drawn = await intendKey(
+        database,
+        { purpose, tenant, algorithm, version },
+        versionLabel(current.label, version)
+      )
       return locked({ purpose, tenant }, async (_active, connection, all) => {
         const key = all.find((one) => one.version === version && one.state === 'intent')
         if (key === undefined) return null
-        const made = await make(key)
+        const made = await make(key, drawn)
         await connection.execute(`UPDATE kms_keys SET state = 'retired', retired_at = ? WHERE id = ?`, [
           utcNow(),
           current.id
@@ -110,9 +115,13 @@ function versionLabel(label: string, version: number): string {
 }
 
 /** @returns the public key in DER, or the check value of a secret key */
-async function makeOrAdopt(store: OpenKeyStore, key: RingKey): Promise<Pick<RingKey, 'publicKey' | 'checkValue'>> {
+async function makeOrAdopt(
+  store: OpenKeyStore,
+  key: RingKey,
+  isNew: boolean
+): Promise<Pick<RingKey, 'publicKey' | 'checkValue'>> {
   const { id, algorithm, label } = key
-  const ref = key.state === 'intent' ? await finishKey(store, { id, algorithm, label }) : await store.findKey(id)
+  const ref = key.state === 'intent' ? await finishKey(store, { id, algorithm, label }, isNew) : await store.findKey(id)
   if (ref === null) {
     throw new AppError('conflict', `The key "${label}" (${id}) is no longer in the key store.`, {
       cure: 'Restore the backup of the partition; this key is not made again.'

@@ -13,14 +13,18 @@ export interface RingKey extends KmsKey {
   readonly certificate: Buffer | null
 }
 
-/** The intent is on disk before the token is asked; of two at once one row stays. */
+/**
+ * The intent is on disk before the token is asked; of two at once one row stays.
+ * @returns the id that was drawn: the row that stays has it, or an older one
+ */
 export async function intendKey(
   database: Pool,
   key: { readonly purpose: string; readonly tenant: string; readonly algorithm: string; readonly version?: number },
   label = `keyscaler ${key.purpose} ${key.tenant}`
-): Promise<void> {
+): Promise<string> {
   const { purpose, tenant, algorithm, version = 1 } = key
-  const values = [randomBytes(16).toString('hex'), purpose, tenant, version, algorithm, label.slice(0, 64)]
+  const id = randomBytes(16).toString('hex')
+  const values = [id, purpose, tenant, version, algorithm, label.slice(0, 64)]
   await database
     .execute(
       `INSERT INTO kms_keys (id, purpose, tenant, version, algorithm, label, state, created_at)
@@ -30,6 +34,7 @@ export async function intendKey(
     .catch((thrown: unknown) => {
       throw asDatabaseError(thrown)
     })
+  return id
 }
 
 /** The token has it and it is proved: from now on it is used. */

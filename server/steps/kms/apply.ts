@@ -127,6 +127,8 @@ async function prepare(
   report(`Opening the key store ${config.profile === 'nss' ? config.folder : config.partition}`)
   const store = await openKeyStore(config, pinOf(answers), {
     guard: openPinGuard(stateDir),
+    // One key after the other: a thread for each core would be started for nothing.
+    sessions: 1,
     // A store that is gone is never made again in silence: what its keys protect would be lost.
     create: config.profile === 'nss' && !(await keysAreInUse(database))
   })

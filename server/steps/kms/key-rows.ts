@@ -33,22 +33,22 @@ export async function findKeyRow(database: Pool, purpose: OwnPurpose): Promise<K
   return rows[0] ?? null
 }
 
-/** The row that there is, or a new intent. */
+/** The row that there is, or a new intent; `isNew`: its id was drawn now, by us. */
 export async function intendKey(
   database: Pool,
   purpose: OwnPurpose,
   wanted: { readonly algorithm: KeyAlgorithm; readonly label: string }
-): Promise<KeyRow> {
+): Promise<KeyRow & { readonly isNew: boolean }> {
   const known = await findKeyRow(database, purpose)
-  if (known !== null) return known
+  if (known !== null) return { ...known, isNew: false }
   const id = randomBytes(16).toString('hex')
   await database.execute(
     `INSERT IGNORE INTO kms_keys (id, purpose, algorithm, label, state, created_at) VALUES (?, ?, ?, ?, 'intent', ?)`,
     [id, purpose, wanted.algorithm, wanted.label, utcNow()]
   )
-  return (
-    (await findKeyRow(database, purpose)) ?? { id, ...wanted, state: 'intent', certificate: null, checkValue: null }
-  )
+  const row = await findKeyRow(database, purpose)
+  const intent = { id, ...wanted, state: 'intent', certificate: null, checkValue: null } as const
+  return { ...(row ?? intent), isNew: row === null || row.id === id }
 }
 
 export async function activateKey(

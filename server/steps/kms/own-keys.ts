@@ -28,7 +28,8 @@ const certificateDays = 760
 export async function ensureKey(database: Pool, store: OpenKeyStore, purpose: OwnPurpose): Promise<KeyRef> {
   const row = await intendKey(database, purpose, wanted[purpose])
   const { id, algorithm, label } = row
-  const ref = row.state === 'intent' ? await finishKey(store, { id, algorithm, label }) : await store.findKey(id)
+  const ref =
+    row.state === 'intent' ? await finishKey(store, { id, algorithm, label }, row.isNew) : await store.findKey(id)
   if (ref === null) {
     throw new AppError('conflict', `The ${label} of this install is not in ${store.token.label}.`, {
       cure: 'Choose the key store that holds it, or restore its backup; a new key could open nothing.'
