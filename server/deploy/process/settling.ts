@@ -5,13 +5,16 @@ import type { DeployWatch } from '../target.ts'
 import { askReadiness } from './readiness.ts'
 import type { Exit, RunningProcess } from './running-process.ts'
 import { followLog } from './service-log.ts'
-import type { Reach } from './service-request.ts'
+import { isListening, type Reach } from './service-request.ts'
 
 /** true: ready; an exit: it ended; words: what was missing when its time was up; null: the signal came first. */
 export type Settled = true | Exit | string | null
 
 const askEveryMs = 100
+/** A service listens when it is ready or nearly so; until then a look costs next to nothing. */
+const lookEveryMs = 15
 const askDeadlineMs = 5000
+const notYet = { ready: false, detail: 'it does not listen yet' } as const
 
 /** A log file, and where in it this start begins. */
 export interface LogPlace {
@@ -49,12 +52,18 @@ async function askUntilReady(
   over: AbortSignal,
   missing: (detail: string) => void
 ): Promise<true | string> {
+  let told = 0
   for (;;) {
-    const { ready, detail } = await askReadiness(reach, path, askDeadlineMs)
+    const listens = await isListening(reach)
+    const { ready, detail } = listens ? await askReadiness(reach, path, askDeadlineMs) : notYet
     if (ready) return true
-    if (over.aborted || performance.now() > until) return detail
-    missing(detail)
-    await delay(askEveryMs)
+    const now = performance.now()
+    if (over.aborted || now > until) return detail
+    if (now - told >= askEveryMs) {
+      missing(detail)
+      told = now
+    }
+    await delay(listens ? askEveryMs : lookEveryMs)
   }
 }
 

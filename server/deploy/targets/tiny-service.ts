@@ -85,7 +85,7 @@ export async function tinyWorld(withinMs = 5000): Promise<TinyWorld> {
         listen: { host: '127.0.0.1', port },
         address: `https://localhost:${port}`,
         tls: { certificate: file('tls.crt'), key: file('tls.key') },
-        identity: { ca: file('tls.crt') },
+        identity: { certificate: file('tls.crt'), ca: file('tls.crt') },
         starts: file(`${name}.starts`),
         mood: file(`${name}.mood`)
       }
