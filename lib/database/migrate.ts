@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
-import type { InputMigrations } from 'umzug'
 import { AppError } from '../errors/app-error.ts'
 import { utcNow } from './pool.ts'
 
@@ -50,32 +49,18 @@ async function applyPending(pool: Pool, folder: string, report: (file: string) =
     }
   }
 
-  const migrations: InputMigrations<Pool> = files.map((name) => ({
-    name,
-    up: async () => {
-      report(name)
-      await pool.query(sql.get(name) ?? '').catch(ignoreWhatIsThere)
-    }
-  }))
-  // Loaded where it is used: what it brings along is a fifth of all that a command would load.
-  const { Umzug } = await import('umzug')
-  const umzug = new Umzug({
-    migrations,
-    context: pool,
-    logger: undefined,
-    storage: {
-      logMigration: async ({ name }) => {
-        await pool.query('INSERT INTO schema_migrations (name, checksum, applied_at) VALUES (?, ?, ?)', [
-          name,
-          checksums.get(name),
-          utcNow()
-        ])
-      },
-      unlogMigration: () => Promise.reject(new AppError('internal', 'Migrations go forward only.')),
-      executed: async () => rows.map((row) => String(row.name))
-    }
-  })
-  return (await umzug.up()).map((done) => done.name)
+  const applied = new Set(rows.map((row) => String(row.name)))
+  const pending = files.filter((name) => !applied.has(name))
+  for (const name of pending) {
+    report(name)
+    await pool.query(sql.get(name) ?? '').catch(ignoreWhatIsThere)
+    await pool.query('INSERT INTO schema_migrations (name, checksum, applied_at) VALUES (?, ?, ?)', [
+      name,
+      checksums.get(name),
+      utcNow()
+    ])
+  }
+  return pending
 }
 
 /**

@@ -19,6 +19,7 @@ import { exitCodes } from './exit-codes.ts'
 import { leaveExitNote } from './exit-note.ts'
 import { registerHealth } from './health.ts'
 import { watchLifeline } from './lifeline.ts'
+import { noJsonSchemas } from './no-json-schemas.ts'
 import { answerProblem, newRequestId } from './problems.ts'
 
 /** The part of a configuration that this room uses; services/catalog.ts has the whole. */
@@ -147,7 +148,8 @@ async function openApp(config: ServiceConfig, log: Logger): Promise<FastifyInsta
   const plain: FastifyServerOptions = {
     loggerInstance: log as FastifyBaseLogger,
     genReqId: newRequestId,
-    bodyLimit: 256 * 1024
+    bodyLimit: 256 * 1024,
+    ...noJsonSchemas
   }
   const app = Fastify(Object.assign(plain, { https }))
   app.removeContentTypeParser('text/plain')

@@ -4,6 +4,7 @@ import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServerFactory } from 'fastify'
+import { noJsonSchemas } from '../../lib/service/no-json-schemas.ts'
 import { pageFrame } from '../../lib/service/page-frame.ts'
 import { answerProblem, newRequestId, problemOf } from '../../lib/service/problems.ts'
 import { problemPages } from './api/problem-pages.ts'
@@ -27,6 +28,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
     genReqId: newRequestId,
     bodyLimit: 256 * 1024,
     trustProxy: false,
+    ...noJsonSchemas,
     ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory })
   })
   // A text/plain body needs no preflight in a browser: never parsed.
