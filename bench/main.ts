@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import type { Benchmark } from './benchmark.ts'
+import { installBenchmark } from './first-install.ts'
 import { keyStoreBenchmark } from './key-store.ts'
 import { machine } from './machine.ts'
 import { measure, type Report } from './measure.ts'
@@ -13,7 +14,8 @@ import { fastTokenBenchmark, slowTokenBenchmark } from './rest.ts'
 const benchmarks: Readonly<Record<string, Benchmark>> = {
   p1: keyStoreBenchmark,
   p2: slowTokenBenchmark,
-  p3: fastTokenBenchmark
+  p3: fastTokenBenchmark,
+  p11: installBenchmark
 }
 
 const { values, positionals } = parseArgs({

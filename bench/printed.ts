@@ -9,12 +9,12 @@ export function printed({ benchmark, title, seconds, cases }: Report): string {
     lines.push(`  ${name}: ${rounds} rounds${thrown}`)
     lines.push(
       `    ${Object.entries(rates)
-        .map(([run, rate]) => `${run} ${Math.round(rate)}/s`)
+        .map(([run, rate]) => `${run} ${rate < 20 ? `${Math.round(1000 / rate)} ms` : `${Math.round(rate)}/s`}`)
         .join('   ')}`
     )
     const spent = Object.entries(costs).map(([who, cost]) => `${who} ${Math.round(cost)}`)
     lines.push(...ratios.map(ratioLine), ...times.map(timeLine))
-    lines.push(`    µs of a core for each signature: ${spent.join(', ')}`)
+    if (spent.length > 0) lines.push(`    µs of a core for each signature: ${spent.join(', ')}`)
   }
   return `${lines.join('\n')}\n`
 }
