@@ -125,9 +125,9 @@ describe('docs/api/install.yml', () => {
   })
 
   test('every call is an operation that is described, with members that its body has', () => {
-    assert.equal(calls.length, 4)
+    assert.equal(calls.length, 5)
     for (const { task, uri } of calls) {
-      const path = uri.url.replace('{{ keyscaler_url }}', '')
+      const path = uri.url.replace('{{ keyscaler_url }}', '').replace('{{ keyscaler_applied.json.id }}', '{id}')
       if (path === '/') continue // The status page, after setup.
       const operation = operations.find((known) => known.path === path && known.method === (uri.method ?? 'GET'))
       assert.ok(operation, `${task.name}: ${path}`)

@@ -202,7 +202,7 @@ test('a second tab that saves over a newer revision is told so', async () => {
   const post = (body: object) =>
     ask(wizard.url, '/setup/steps/welcome', {
       method: 'POST',
-      headers: { ...json, authorization },
+      headers: { ...json, authorization, prefer: 'wait=60' },
       body: JSON.stringify(body)
     })
   assert.equal((await post({ acceptTerms: true, _revision: 0 })).status, 303)

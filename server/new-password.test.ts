@@ -23,7 +23,7 @@ let door: Door
 /** What the partition has. */
 let pin: string
 const folder = mkdtempSync(join(tmpdir(), 'ks-new-password-'))
-const json = { accept: 'application/json', 'content-type': 'application/json' }
+const json = { accept: 'application/json', 'content-type': 'application/json', prefer: 'wait=60' }
 
 /** Logins that arrived at the partition since the last question. */
 async function since(): Promise<{ logins: number; rejections: number }> {

@@ -158,6 +158,42 @@ test('the initial PIN is found out by an operation, and the cure is role changep
   assert.deepEqual({ logins, rejections, soLogins }, { logins: 1, rejections: 0, soLogins: 0 })
 })
 
+test('Retry sends a password that was changed elsewhere meanwhile once, and never again', async () => {
+  const pin = newPassword()
+  const token = await createLunaToken(mkdtempSync(join(folder, 'retry-')), { pin, soPin: newPassword() })
+  const authorization = { authorization: `Bearer ${door.secrets().bearer}`, accept: 'application/json' }
+  const ask = async (path: string, prefer: string, body?: object) => {
+    const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+    const headers = { ...authorization, prefer, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+    return JSON.parse((await door.ask(path, { ...sent, headers })).text)
+  }
+  const begun = await ask('/setup/steps/kms', 'respond-async', kms({ confPath: token.confPath, password: pin }))
+  const { self, cancel } = begun.links
+  // Kept, and on its way into the key store.
+  while ((await ask(self, 'wait=0')).phases.length === 0) await pause(20)
+  await ask(cancel, 'wait=0', {})
+  const stopped = await ask(self, 'wait=60')
+  assert.deepEqual([stopped.state, stopped.retryable], ['cancelled', true], JSON.stringify(stopped))
+
+  const user = startPartitionUser(token)
+  await user.ask({ do: 'start' })
+  assert.deepEqual(await user.ask({ do: 'setPin', old: pin, pin: newPassword() }), { value: null })
+  await user.kill()
+  const { logins, rejections } = await readLunaState(token.confPath)
+  let retry = stopped.links.retry
+  for (let times = 0; times < 4; times++) {
+    const retried = await ask(retry, 'wait=60', {})
+    assert.deepEqual(
+      [retried.state, retried.problem.type],
+      ['failed', '/problems/pin-rejected'],
+      JSON.stringify(retried)
+    )
+    retry = retried.links.retry
+  }
+  const after = await readLunaState(token.confPath)
+  assert.deepEqual([after.logins - logins, after.rejections - rejections], [1, 1])
+})
+
 test('a wrong PIN that was entered before is told: as a warning before more harm is done, as news after the right one', async () => {
   const { confPath } = world.luna
   await setLunaState(confPath, { failures: 2 })

@@ -10,8 +10,8 @@ import { openWorld, type World } from '../e2e/world/world.ts'
 import { readLunaState } from '../sandbox/luna/state.ts'
 import { type StepId, stepIds } from './steps/step.ts'
 
-const json = { 'content-type': 'application/json', accept: 'application/json' }
-const form = { 'content-type': 'application/x-www-form-urlencoded' }
+const json = { 'content-type': 'application/json', accept: 'application/json', prefer: 'wait=300' }
+const form = { 'content-type': 'application/x-www-form-urlencoded', prefer: 'wait=300' }
 
 describe('a script installs by JSON with Gemalto SafeNet', { timeout: 240_000 }, () => {
   let world: World

@@ -10,6 +10,8 @@ import type {
   ErrorPage,
   FieldModel,
   FinishedPage,
+  JobModel,
+  JobPage,
   KmsPanel,
   Page,
   PasswordPage,
@@ -367,6 +369,63 @@ export const complete: CompleteModel = {
   ]
 }
 
+/** The KMS is being deployed: two phases are done, the third waits. */
+export const job: JobModel = {
+  title: 'Next of KMS Deployment',
+  self: '/setup/jobs/20260301T104001000Z',
+  csrf: 'c3Jm.token',
+  state: 'running',
+  by: 'asked for by the browser',
+  startedAt: '2026-03-01T10:40:01.000Z',
+  since: '10:40:01 UTC',
+  elapsedMs: 7400,
+  waiting: { what: 'https://kms.example.test:9443/readyz', ms: 3200 },
+  phases: (
+    [
+      'Master key in HSMoDnFIPS',
+      'Service CA in HSMoDnFIPS',
+      'Key Management Service: waiting until it is ready'
+    ] as const
+  ).map((title, at) => ({
+    step: 'kms',
+    title,
+    state: at < 2 ? 'done' : 'running',
+    startedAt: `2026-03-01T10:40:0${at + 2}.000Z`,
+    ms: at < 2 ? 1000 : 3400,
+    log:
+      at < 2
+        ? []
+        : Array.from(
+            { length: 12 },
+            (_, line) => `10:40:0${4 + Math.floor(line / 4)} info the pool of sessions grows to ${line + 1}`
+          )
+  })),
+  steps: [],
+  stands: [],
+  standsMore: 0,
+  cancellable: true,
+  retryable: false
+}
+
+const stoppedJob: JobModel = {
+  ...job,
+  state: 'failed',
+  elapsedMs: 31_200,
+  phases: job.phases.map((phase, at) => (at < 2 ? phase : { ...phase, state: 'failed', ms: 30_000 })),
+  stoppedAt: 'Key Management Service: waiting until it is ready',
+  stands: [
+    'Key master',
+    'Certificate authority service-ca',
+    'Certificate kms',
+    'Certificate wizard',
+    'Service kms (begun, not finished)'
+  ],
+  problem: { detail: 'Key Management Service ended with code 1.', cure: 'Its log is /var/lib/keyscaler/logs/kms.log.' },
+  cancellable: false,
+  retryable: true
+}
+const { waiting: _waiting, ...stopped } = stoppedJob
+
 /** Step `id` with the ones before it done. @param more what is different from a first, clean visit */
 export function setupPage(id: StepId, more: Partial<SetupPage> = {}): SetupPage {
   const at = stepIds.indexOf(id)
@@ -449,6 +508,21 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     kms: { state: 'latched', detail: 'sealed: PIN rejected' },
     ...more
   })
+  const jobPage = (shown: JobModel, findings: readonly Finding[]): JobPage => {
+    const { steps: list, step } = setupPage('kms')
+    const steps = list.map((link) => (link.id === step.id ? { ...link, underWay: true as const } : link))
+    return { product, steps, step, job: shown, findings }
+  }
+  const applyJob: JobModel = {
+    ...stopped,
+    title: 'An apply of several steps',
+    by: 'asked for by an answers file',
+    steps: stepIds.map((id, at) => ({
+      id,
+      title: titles[id],
+      state: at < 2 ? 'done' : at === 2 ? 'failed' : 'waiting'
+    }))
+  }
   const error: ErrorPage = {
     product,
     status: 409,
@@ -568,6 +642,55 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
         }
       })
     },
+    'job-running': {
+      template: '/job.eta',
+      model: jobPage(
+        job,
+        ladder.filter(({ verdict }) => verdict === 'info')
+      )
+    },
+    'job-checking': {
+      template: '/job.eta',
+      model: jobPage({ ...job, title: 'Test of KMS Deployment', phases: [], elapsedMs: 900 }, [])
+    },
+    'job-cancelling': { template: '/job.eta', model: jobPage({ ...job, state: 'cancelling' }, []) },
+    'job-failed': { template: '/job.eta', model: withoutStep(jobPage(applyJob, [])) },
+    'kms-under-way': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        underWay: {
+          title: 'Next of KMS Deployment',
+          since: '10:40:01 UTC',
+          by: 'asked for by the browser',
+          href: job.self
+        }
+      })
+    },
+    'kms-failed': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        job: stopped,
+        errors: [{ text: 'Key Management Service ended with code 1.' }],
+        findings: [
+          {
+            id: 'kms.apply',
+            title: 'KMS Deployment',
+            verdict: 'fail',
+            say: 'Key Management Service ended with code 1.',
+            cure: 'Its log is /var/lib/keyscaler/logs/kms.log.',
+            ms: 0
+          }
+        ]
+      })
+    },
+    'kms-cancelled': {
+      template: '/steps/kms.eta',
+      model: setupPage('kms', {
+        notice:
+          'It was cancelled. Answers that were saved are kept: press Next, or Retry, and it goes on from where it stopped.',
+        job: { ...stopped, state: 'cancelled', phases: job.phases.slice(0, 2), stands: stopped.stands.slice(0, 2) }
+      })
+    },
     finished: { template: '/finished.eta', model: finished },
     record: { template: '/record.eta', model: record },
     'finished-later': { template: '/finished.eta', model: { product } },
@@ -594,4 +717,8 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     plan: { template: '/plan.eta', model: plan },
     problem: { template: '/help/problem.eta', model: problem }
   }
+}
+
+function withoutStep({ step: _step, ...page }: JobPage): JobPage {
+  return page
 }

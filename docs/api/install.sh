@@ -21,6 +21,7 @@ show-error
 header = "Authorization: Bearer $(tr -d '\n' < "$token")"
 header = "Accept: application/json"
 header = "Content-Type: application/json"
+header = "Prefer: wait=240"
 ${CA:+cacert = "$CA"}
 END
 
@@ -30,14 +31,22 @@ post() {
   key=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
   for _ in 1 2 3 4 5; do
     code=0
-    curl -K "$work/curl.conf" --fail-with-body --header "Idempotency-Key: $key" --data "@$2" -o "$3" "$WIZARD$1" || code=$?
+    curl -K "$work/curl.conf" --fail-with-body --header "Idempotency-Key: $key" --data "@$2" -D "$work/head" -o "$3" "$WIZARD$1" || code=$?
     case $code in
-      0) return 0 ;;
+      0) follow "$3"; return ;;
       22) cat "$3" >&2; return 1 ;; # An answer, and it is no: the problem says why and what to do.
     esac
     sleep 1
   done
   return 1
+}
+
+# follow <answer file>. 202: it takes longer than an answer is waited for, and is a job; it is asked for until it has ended.
+follow() {
+  grep -q '^HTTP[^ ]* 202' "$work/head" || return 0
+  job=$(sed -n 's/^[Ll]ocation: *\([^ ]*\).$/\1/p' "$work/head")
+  until curl -K "$work/curl.conf" --fail-with-body -o "$1" "$WIZARD$job" && ! grep -q '"endedAt":null' "$1"; do sleep 1; done
+  grep -q '"problem":null' "$1" || { cat "$1" >&2; return 1; }
 }
 
 post /setup/plan "$answers" "$work/plan.json"
@@ -48,5 +57,5 @@ cat "$work/plan.json" >&2
 sed "1s/{/{\"plan\": \"$hash\", /" "$answers" > "$work/order.json"
 post /setup/apply "$work/order.json" "$work/applied.json"
 
-# Holds what is shown once (the participant's secret): take it to where secrets are kept.
+# How it went, or the job where it took long. Holds what is shown once (the participant's secret): take it to where secrets are kept.
 cat "$work/applied.json"

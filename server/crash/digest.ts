@@ -76,13 +76,17 @@ function neutralOf({ answers, database, dir, ports }: InstallWorld): (value: unk
   }
 }
 
-/** Every file with its mode: drafts and locks that were left behind are among them. */
+/**
+ * Every file with its mode: drafts and locks that were left behind are among them. The journals of jobs are not: a run that was
+ * cut off has one more.
+ */
 function filesIn(stateDir: string): readonly string[] {
   return readdirSync(stateDir, { recursive: true })
     .map((name) => join(stateDir, String(name)))
     .flatMap((path) => {
       const info = statSync(path, { throwIfNoEntry: false })
       if (info === undefined) return []
+      if (/^jobs(\/|$)/.test(relative(stateDir, path))) return []
       const name = relative(stateDir, path).replace(token, '{token}').replace(time, '{time}')
       return [`${(info.mode & 0o777).toString(8)} ${name}${info.isDirectory() ? '/' : ''}`]
     })

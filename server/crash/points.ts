@@ -17,14 +17,19 @@ export function pointFrom(name: string): Point {
 }
 
 /** Where a disk can refuse: what is written, made, or made durable. */
-const canFail: ReadonlySet<string> = new Set(['create', 'write', 'fsync', 'rename', 'mkdir', 'link'])
+const canFail: ReadonlySet<string> = new Set([
+  ...['create', 'write', 'fsync', 'rename', 'mkdir', 'link'],
+  ...['journal', 'journal-file']
+])
+/** What is written in one go, and may be cut in its middle. */
+const written: ReadonlySet<string> = new Set(['write', 'journal'])
 
 /** Killed around each call; in the middle of each write to a file; the connection lost, or killed, around each statement. */
 export function killPoints(calls: readonly Call[], packets: number): readonly Point[] {
   const around = calls.flatMap(({ call, n }): Point[] => [
     { call, n, how: 'before' },
     { call, n, how: 'after' },
-    ...(call === 'write' ? [{ call, n, how: 'torn' } as const] : [])
+    ...(written.has(call) ? [{ call, n, how: 'torn' } as const] : [])
   ])
   const statements = Array.from({ length: packets }, (_, index) => index + 1).flatMap((n): Point[] =>
     (['reset-before', 'reset-after', 'kill-after'] as const).map((how) => ({ call: 'statement', n, how }))
@@ -38,7 +43,7 @@ export function diskPoints(calls: readonly Call[]): readonly Point[] {
     .filter(({ call }) => canFail.has(call))
     .flatMap(({ call, n }): Point[] => [
       { call, n, how: 'EIO' },
-      ...(call === 'create' || call === 'write' || call === 'fsync' ? [{ call, n, how: 'ENOSPC' } as const] : [])
+      ...(call === 'create' || call === 'fsync' || written.has(call) ? [{ call, n, how: 'ENOSPC' } as const] : [])
     ])
 }
 

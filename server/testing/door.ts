@@ -51,11 +51,13 @@ export interface Door {
   readonly check: (step: StepId, values: Values) => Promise<Verdict>
   readonly document: (path: string) => Promise<Answer>
   readonly page: (path: string) => Promise<Answer>
-  /** A form. @param stream asks for application/x-ndjson, as public/wizard.js does */
-  readonly send: (path: string, fields: Readonly<Record<string, string>>, stream?: boolean) => Promise<Answer>
+  /** A form. */
+  readonly send: (path: string, fields: Readonly<Record<string, string>>) => Promise<Answer>
 }
 
-const json = { accept: 'application/json', 'content-type': 'application/json' }
+/** Answered when the work has ended, as if it were no job. */
+const prefer = 'wait=300'
+const json = { accept: 'application/json', 'content-type': 'application/json', prefer }
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 
 export function openDoor(url: string): Door {
@@ -98,10 +100,9 @@ export function openDoor(url: string): Door {
     check: (step, values) => submit(`/setup/steps/${step}/check`, values),
     document: (path) => ask(path, { headers: { accept: 'application/json', ...authorization() } }),
     page,
-    send: (path, fields, stream = false) => {
-      const accept = stream ? 'application/x-ndjson' : 'text/html'
+    send: (path, fields) => {
       const body = new URLSearchParams({ ...fields, _csrf: csrf }).toString()
-      return ask(path, { method: 'POST', headers: { ...form, accept, cookie, origin: url }, body })
+      return ask(path, { method: 'POST', headers: { ...form, accept: 'text/html', prefer, cookie, origin: url }, body })
     }
   }
 }

@@ -44,24 +44,20 @@ export async function openScript({ url, stateDir, answers }: InstallWorld): Prom
   return {
     progress,
     post: async (step, phase = () => {}) => {
-      const headers = { ...json, ...bearer, accept: 'application/x-ndjson' }
+      const headers = { ...json, ...bearer }
       const body = JSON.stringify(answers[step])
-      const lines = []
       try {
-        const answer = await fetch(`${url}/setup/steps/${step}`, { method: 'POST', headers, body })
-        if (answer.body === null) throw new Error(`${step}: ${answer.status} without a body`)
-        for await (const text of createInterface({ input: Readable.fromWeb(answer.body) })) {
-          const line = JSON.parse(text)
-          lines.push(line)
-          if (line.type === 'phase') phase(line.text)
-          if (line.type === 'done') return 'done'
-        }
+        const begun = await fetch(`${url}/setup/steps/${step}`, { method: 'POST', headers, body })
+        if (begun.status !== 202) throw new Error(`${step} was refused: ${begun.status} ${await begun.text()}`)
+        const end = await followed(`${url}${begun.headers.get('location')}/events`, bearer, phase)
+        if (end === null) return 'cut'
+        if (end.state !== 'done') throw new Error(`${step} ended badly: ${JSON.stringify(end)}`)
+        return 'done'
       } catch (thrown) {
         // How fetch tells that the other side is gone.
         if (thrown instanceof TypeError) return 'cut'
         throw thrown
       }
-      throw new Error(`${step} was refused: ${JSON.stringify(lines)}`)
     },
     untilDone: async (step) => {
       for (;;) {
@@ -74,4 +70,25 @@ export async function openScript({ url, stateDir, answers }: InstallWorld): Prom
       }
     }
   }
+}
+
+interface JobEnded {
+  readonly state: string
+}
+
+/** Reads a job's events until its end; null when the connection ends before. */
+async function followed(
+  address: string,
+  headers: Readonly<Record<string, string>>,
+  phase: (text: string) => void
+): Promise<JobEnded | null> {
+  const { body } = await fetch(address, { headers })
+  if (body === null) return null
+  for await (const line of createInterface({ input: Readable.fromWeb(body) })) {
+    if (!line.startsWith('data: ')) continue
+    const event = JSON.parse(line.slice('data: '.length))
+    if (event.type === 'phase') phase(event.title)
+    if (event.type === 'end') return event
+  }
+  return null
 }

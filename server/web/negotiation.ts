@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import { type SkipRequest, skipsPosted } from '../install/skips.ts'
 
-export type AnswerForm = 'html' | 'json' | 'stream'
+export type AnswerForm = 'html' | 'json'
 
 /** RFC 9110 section 12.5.1: the form that is liked best, a page before JSON; where Accept names none, as the body came. */
 export function answerFormOf(request: FastifyRequest): AnswerForm {
@@ -24,7 +24,6 @@ function likedForm(request: FastifyRequest): AnswerForm | null {
   const liked = (fits: (type: string) => boolean) =>
     Math.max(0, ...ranges.filter(({ type, q }) => fits(type) && q > 0).map(({ q }) => q))
   const forms = [
-    ['stream', liked((type) => type === 'application/x-ndjson')],
     ['html', liked((type) => type === 'text/html' || type === 'application/xhtml+xml')],
     ['json', liked((type) => /^application\/(.+\+)?json$/.test(type))]
   ] as const

@@ -2,10 +2,12 @@
 import type { Finding } from '../checks/check.ts'
 import type { StoredAnswers } from '../install/boot-file.ts'
 import type { Install } from '../install/install.ts'
+import type { JobDocument } from '../install/jobs/job.ts'
 import type { StepProgress } from '../install/progress.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
-import type { ApplyResult, FieldView } from '../steps/step.ts'
+import type { ApplyResult, FieldView, StepId } from '../steps/step.ts'
 import { sectionsOf } from './field-sections.ts'
+import { jobModel, underWay } from './job-model.ts'
 import { type Asked, panelsFor } from './panels.ts'
 import { product } from './product.ts'
 import type { FieldModel, SetupPage, StepLink } from './view-model.ts'
@@ -18,6 +20,8 @@ export interface PageState extends Asked {
   readonly notice?: string
   readonly continueAnyway?: boolean
   readonly showOnce?: ApplyResult['showOnce']
+  /** The one that this page is the answer to, where there is more to say than its findings. */
+  readonly job?: JobDocument
 }
 
 export async function stepPage(
@@ -34,19 +38,12 @@ export async function stepPage(
   const errors = state.fields ?? {}
   const findings = state.findings ?? []
   const index = install.steps.indexOf(step)
-  const previous = install.steps[index - 1]
   const pending = progress[index]?.pending === true
+  const running = install.jobs.running()
   return {
     product,
-    steps: progress.map((row) => link(row, step)),
-    step: {
-      id: step.id,
-      number: index + 1,
-      title: step.title,
-      heading: step.heading,
-      intro: step.intro,
-      ...(previous === undefined ? {} : { back: `/setup/steps/${previous.id}` })
-    },
+    steps: stepLinks(progress, step.id),
+    step: stepHead(install, step),
     sections: sectionsOf(
       Object.entries(step.fields).map(([name, view]) =>
         fieldModel(name, view, values[name], step.keepsSecretsAsTyped ? stored : undefined, errors[name])
@@ -60,6 +57,8 @@ export async function stepPage(
     notes: [],
     ...noticeOf(state.notice, pending),
     showOnce: state.showOnce ?? [],
+    ...(running === null ? {} : { underWay: underWay(running) }),
+    ...(state.job === undefined ? {} : { job: jobModel(state.job, install.steps, csrf) }),
     csrf,
     revision: stored?.revision ?? 0,
     ...(await panelsFor(install, step.id, values, state))
@@ -71,9 +70,22 @@ function noticeOf(notice: string | undefined, pending: boolean): { notice?: stri
   return pending ? { notice: 'This step was interrupted. Its answers are kept: press Next to finish it.' } : {}
 }
 
-function link(row: StepProgress, shown: DefinedStep): StepLink {
+/** @param shown the step of the page */
+export function stepLinks(progress: readonly StepProgress[], shown: StepId | null): readonly StepLink[] {
+  return progress.map((row) => link(row, shown))
+}
+
+export function stepHead(install: Install, step: DefinedStep): SetupPage['step'] {
+  const index = install.steps.indexOf(step)
+  const previous = install.steps[index - 1]
+  const { id, title, heading, intro } = step
+  const back = previous === undefined ? {} : { back: `/setup/steps/${previous.id}` }
+  return { id, number: index + 1, title, heading, intro, ...back }
+}
+
+function link(row: StepProgress, shown: StepId | null): StepLink {
   const { id, number, title, state } = row
-  if (id === shown.id) return { id, number, title, state: 'current' }
+  if (id === shown) return { id, number, title, state: 'current' }
   const reachable = state === 'done' || state === 'current'
   const seen = state === 'current' ? (row.pending ? 'attention' : 'later') : state
   return { id, number, title, state: seen, ...(reachable ? { href: `/setup/steps/${id}` } : {}) }

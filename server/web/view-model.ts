@@ -5,6 +5,7 @@
 import type { TestedRow } from '../../lib/luna-client/tested-matrix.ts'
 import type { Finding, Verdict } from '../checks/check.ts'
 import type { Remark } from '../checks/hsm-client.ts'
+import type { JobDocument, JobPhase, JobState } from '../install/jobs/job.ts'
 import type { Plan } from '../install/plan.ts'
 import type { VerifiedRecord } from '../install/record-signature.ts'
 import type { InstallResult } from '../steps/complete/result.ts'
@@ -34,6 +35,8 @@ export interface StepLink {
   readonly number: number
   readonly title: string
   readonly state: 'done' | 'current' | 'later' | 'attention'
+  /** A job works at it. */
+  readonly underWay?: true
   /** Present where the administrator may go back to it. */
   readonly href?: string
 }
@@ -80,12 +83,58 @@ export interface SetupPage extends Page {
   /** One line at the top: "Setup resumes here.", "Another tab has changed this step." */
   readonly notice?: string
   readonly showOnce: readonly { readonly label: string; readonly value: string; readonly secret?: boolean }[]
+  /** The job of this step that did not end well: where it stopped, what stands, Retry. */
+  readonly job?: JobModel
+  /** Work that somebody else asked for and that is under way: Next would be refused. */
+  readonly underWay?: { readonly title: string; readonly since: string; readonly by: string; readonly href: string }
   readonly csrf: string
   readonly revision: number
   readonly welcome?: WelcomePanel
   readonly kms?: KmsPanel
   readonly kafkaIsMock?: boolean
   readonly complete?: CompleteModel
+}
+
+/** views/components/job.eta: one piece of work, under way or ended. */
+export interface JobModel {
+  /** "Next of KMS Deployment" */
+  readonly title: string
+  /** Path of the job; /events, /cancel and /retry lie under it. */
+  readonly self: string
+  readonly csrf: string
+  readonly state: JobState
+  /** "asked for by the browser" */
+  readonly by: string
+  /** ISO 8601, and as a clock shows it. */
+  readonly startedAt: string
+  readonly since: string
+  readonly elapsedMs: number
+  readonly waiting?: { readonly what: string; readonly ms: number }
+  readonly phases: readonly JobPhase[]
+  /** Of an apply. */
+  readonly steps: readonly {
+    readonly id: StepId
+    readonly title: string
+    readonly state: JobDocument['steps'][number]['state']
+  }[]
+  /** A line an effect. */
+  readonly stands: readonly string[]
+  /** So many more than are listed. */
+  readonly standsMore: number
+  readonly problem?: { readonly detail: string; readonly cure?: string }
+  /** Title of the phase that failed or was cancelled. */
+  readonly stoppedAt?: string
+  readonly cancellable: boolean
+  readonly retryable: boolean
+}
+
+/** views/job.eta: a job that is under way, or ended and belongs to no step's page. */
+export interface JobPage extends Page {
+  readonly steps: readonly StepLink[]
+  /** Absent for a job of several steps. */
+  readonly step?: SetupPage['step']
+  readonly job: JobModel
+  readonly findings: readonly Finding[]
 }
 
 /** "This server": the guide's minimum against what was found, as information. */
@@ -218,13 +267,3 @@ export interface ErrorPage extends Page {
   readonly requestId: string
   readonly back?: { readonly href: string; readonly text: string }
 }
-
-/** One line of the application/x-ndjson answer to Test and Next, as public/wizard.js reads it. */
-export type StreamLine =
-  | { readonly type: 'finding'; readonly finding: Finding }
-  | { readonly type: 'waiting'; readonly id: string; readonly what: string; readonly ms: number }
-  | { readonly type: 'phase'; readonly text: string }
-  /** Something else than an answer went wrong; the last line of its stream. */
-  | { readonly type: 'problem'; readonly text: string }
-  | { readonly type: 'done'; readonly location: string }
-  | { readonly type: 'page'; readonly html: string }

@@ -7,8 +7,10 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyServ
 import { noJsonSchemas } from '../../lib/service/no-json-schemas.ts'
 import { pageFrame } from '../../lib/service/page-frame.ts'
 import { answerProblem, newRequestId, problemOf } from '../../lib/service/problems.ts'
+import { UnderWay } from '../install/jobs/cancelled.ts'
 import { problemPages } from './api/problem-pages.ts'
 import { type ErrorsPage, errorRows } from './error-help.ts'
+import { jobAddress } from './jobs/job-answer.ts'
 import { answerFormOf } from './negotiation.ts'
 import { product, root } from './product.ts'
 import type { ErrorPage } from './view-model.ts'
@@ -63,12 +65,23 @@ function answerErrorsInKind(app: FastifyInstance): void {
     ...(problem.cure === undefined ? {} : { cure: problem.cure }),
     back: { href: '/', text: 'Back to the start' }
   })
+  /** Of one that is under way instead: its address, for who wants to follow it. */
+  const under = (error: unknown) => (error instanceof UnderWay ? jobAddress(error.job) : null)
   app.setErrorHandler(async (error, request, reply) => {
-    if (answerFormOf(request) !== 'html')
-      return answerProblem(error as Parameters<typeof answerProblem>[0], request, reply)
+    const job = under(error)
+    if (job !== null) reply.header('link', `<${job}>; rel="related"`)
     const problem = problemOf(error, request.id)
+    if (answerFormOf(request) !== 'html') {
+      if (job === null) return answerProblem(error as Parameters<typeof answerProblem>[0], request, reply)
+      return reply
+        .code(problem.status)
+        .type('application/problem+json')
+        .send({ ...problem, job })
+    }
     if (problem.status >= 500) request.log.error({ err: error }, problem.title)
-    return reply.code(problem.status).viewAsync('/error.eta', page(problem, request.id))
+    const shown = page(problem, request.id)
+    const back = job === null ? {} : { back: { href: job, text: 'Look at what is under way' } }
+    return reply.code(problem.status).viewAsync('/error.eta', { ...shown, ...back })
   })
   app.setNotFoundHandler(async (request, reply) => {
     const problem = {

@@ -4,62 +4,18 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { z } from 'zod'
-import { defineCheck } from '../../checks/check.ts'
 import { processTarget } from '../../deploy/targets/process.ts'
-import type { ApplyContext } from '../../steps/apply-context.ts'
-import { type DefinedStep, defineStep } from '../../steps/define-step.ts'
-import type { StepId } from '../../steps/step.ts'
+import type { DefinedStep } from '../../steps/define-step.ts'
 import { type Install, openInstall } from '../install.ts'
 import { beginApply, beginCheck, beginResume, beginSubmit, interruptedJob, retryJob } from './begin.ts'
-
-type Work = (context: ApplyContext, answer: string) => Promise<void>
-
-/** Steps of one field each, whose work is the test's. */
-function stepsOf(work: Partial<Record<StepId, Work>>, checks: (step: StepId) => Promise<void> = async () => {}) {
-  const ids: readonly StepId[] = ['welcome', 'memcached', 'kafka', 'complete']
-  return ids.map((id): DefinedStep => {
-    const check = defineCheck<{ answer: string; password?: string | undefined }, boolean>({
-      id: `${id}.answered`,
-      title: 'An answer',
-      deadlineMs: 5000,
-      fix: 'Wait.',
-      observe: async ({ answer }) => {
-        await checks(id)
-        return answer !== 'wrong'
-      },
-      outcomes: [
-        { verdict: 'fail', when: (right) => !right, say: 'It is wrong.', fix: 'Answer something else.' },
-        { verdict: 'pass', say: 'It is right.' }
-      ]
-    })
-    return defineStep({
-      id,
-      title: `Step ${id}`,
-      intro: '',
-      answers: z.strictObject({ answer: z.string().min(1, 'Answer something.'), password: z.string().optional() }),
-      fields: {
-        answer: { label: 'Answer', control: 'text' },
-        password: { label: 'Password', control: 'password', secret: true, optional: true }
-      },
-      checks: [check],
-      makesStale: [],
-      plan: () => [],
-      keep: async () => ({}),
-      apply: async ({ answer }, context) => {
-        await work[id]?.(context, answer)
-        return {}
-      }
-    })
-  })
-}
+import { stepsOf, twoEffects } from './testing.ts'
 
 async function ground(context: TestContext) {
   const stateDir = await mkdtemp(join(tmpdir(), 'ks-begin-'))
   const target = processTarget({ stateDir, lifelineFd: null })
   context.after(async () => {
     await target.stop()
-    await rm(stateDir, { recursive: true })
+    await rm(stateDir, { recursive: true, maxRetries: 10 })
   })
   return (steps: readonly DefinedStep[]) => openInstall({ stateDir, steps, target })
 }
@@ -68,22 +24,6 @@ const asker = { actor: 'script' }
 const plainly = { continueAnyway: false }
 const documentOf = async (install: Install, id: string) =>
   (await install.jobs.find(id))?.document() ?? assert.fail(`no job ${id}`)
-
-/** An effect, then a moment in which the test cancels, then another effect. */
-function twoEffects() {
-  const between = Promise.withResolvers<void>()
-  const goOn = Promise.withResolvers<void>()
-  const made: string[] = []
-  const work: Work = async (context) => {
-    context.report('The first')
-    await context.effect('topic', 'first', async () => void made.push('first'))
-    between.resolve()
-    await goOn.promise
-    context.report('The second')
-    await context.effect('topic', 'second', async () => void made.push('second'))
-  }
-  return { work, made, between: between.promise, goOn: goOn.resolve }
-}
 
 test('cancelled between two effects it says what stands, is left alone by the next start, and Retry finishes it', async (context) => {
   const open = await ground(context)

@@ -8,8 +8,9 @@ import { continueByScript, isClean, refusalOf } from '../refusal.ts'
 import type { SkipRequest } from '../skips.ts'
 import { type Outcome, type SubmitOptions, stepOf, type Watcher } from '../submit.ts'
 import { isWorking, type JobDocument } from './job.ts'
+import type { Ending } from './job-ending.ts'
 import type { JobWatch } from './job-watch.ts'
-import type { Ending, StartedJob } from './jobs.ts'
+import type { StartedJob } from './jobs.ts'
 
 type Raw = Readonly<Record<string, unknown>>
 
@@ -116,7 +117,7 @@ export function beginResume(
         await install.finishPending(step, each)
         each.step?.(step, 'done')
         const kept = await keptOf(install, others)
-        if (kept.length > 0) await applyAnswers(install, { steps: {}, continueAnyway: true, actor }, kept, each)
+        if (kept.length > 0) await applyAnswers(install, { steps: {}, continueAnyway: false, actor }, kept, each)
       }),
     endingOf(install)
   )

@@ -20,7 +20,7 @@ export function isCancelled(thrown: unknown): boolean {
 export class UnderWay extends AppError {
   readonly job: string
 
-  constructor({ id, title, startedAt, actor }: JobBegun) {
+  constructor({ id, title, startedAt, actor }: Pick<JobBegun, 'id' | 'title' | 'startedAt' | 'actor'>) {
     super('conflict', `${title} is under way since ${clock(startedAt)}, ${askedBy(actor)}.`, {
       reason: 'under-way',
       cure: `Wait until it has ended, or follow and cancel it: /setup/jobs/${id}`

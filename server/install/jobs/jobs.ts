@@ -3,12 +3,12 @@
  * a second one is told at once which one and since when. Knows no HTTP and no step: what a job does is its caller's.
  */
 import { AppError } from '../../../lib/errors/app-error.ts'
-import { type Problem, problemOf } from '../../../lib/service/problems.ts'
 import type { StepId } from '../../steps/step.ts'
-import { cancelled, isCancelled, UnderWay } from './cancelled.ts'
+import { cancelled, UnderWay } from './cancelled.ts'
 import { type EventLog, openEventLog } from './event-log.ts'
-import { hasEnded, isWorking, type JobBegun, type JobDocument, type JobEnd, type JobKind } from './job.ts'
+import { hasEnded, isWorking, type JobBegun, type JobDocument, type JobKind } from './job.ts'
 import { draftOf, type JobDraft } from './job-document.ts'
+import { asAppError, type Ending, endOf } from './job-ending.ts'
 import { type JobWatch, jobWatch } from './job-watch.ts'
 import { type JournalFolder, keptJobs } from './journal.ts'
 
@@ -20,14 +20,6 @@ export interface JobOrder {
   readonly actor: string
   readonly steps?: readonly StepId[]
   readonly resumes?: string | null
-}
-
-/** How a work that returned has ended; nothing of it: well, and nothing comes after it. */
-export interface Ending {
-  readonly error?: AppError | undefined
-  readonly next?: StepId | null
-  readonly finished?: boolean
-  readonly resumable?: boolean
 }
 
 export interface StartedJob<T> {
@@ -198,19 +190,6 @@ export function openJobs(journals: JournalFolder): Jobs {
     },
     written: async () => void (await Promise.all([...jobs.values()].map((job) => job.written())))
   }
-}
-
-function endOf({ error, next = null, finished = false, resumable = false }: Ending, id: string): JobEnd {
-  const state = error === undefined ? 'done' : isCancelled(error) ? 'cancelled' : 'failed'
-  return { state, problem: error === undefined ? null : problemOfJob(error, id), next, finished, resumable }
-}
-
-function problemOfJob(error: AppError, id: string): Problem {
-  return { ...problemOf(error, id), instance: `urn:job:${id}` }
-}
-
-function asAppError(thrown: unknown): AppError {
-  return thrown instanceof AppError ? thrown : new AppError('internal', 'Something went wrong.', { cause: thrown })
 }
 
 function idAt(time: number): string {

@@ -4,7 +4,7 @@
  * may cut the last line off, and a full disk one in the middle: a line that cannot be read is left out.
  */
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { stepIds } from '../../steps/step.ts'
@@ -13,6 +13,7 @@ import type { JobBegun, JobEvent } from './job.ts'
 /** How many journals there are at most, those of jobs that run apart. */
 export const keptJobs = 32
 const mostBytes = 256 * 1024
+const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW
 
 const begunLine = z.object({
   id: z.string(),
@@ -57,24 +58,38 @@ export function openJournals(stateDir: string, failed: (thrown: unknown) => void
   return {
     begin: (begun, isLive) => {
       const path = join(folder, `${begun.id}.ndjson`)
-      let pending = `${JSON.stringify(begun)}\n`
+      const head = `${JSON.stringify(begun)}\n`
+      let headed = false
+      let pending = ''
       let bytes = 0
       let told = false
       let torn = false
+      let over = false
+      let file: FileHandle | null = null
       let writing: Promise<void> | null = null
+      const close = async () => {
+        await file?.close().catch(failed)
+        file = null
+      }
       const writeAll = async () => {
-        while (pending !== '') {
+        while (pending !== '' || !headed) {
           // What was written of one that failed is no line: the next one begins on its own.
-          const text = torn ? `\n${pending}` : pending
+          const text = `${torn ? '\n' : ''}${headed ? '' : head}${pending}`
           pending = ''
           try {
-            await append(path, text)
+            file ??= await open(path, flags, 0o600)
+            await file.appendFile(text)
             torn = false
+            headed = true
           } catch (thrown) {
             if (!told) failed(thrown)
             told = torn = true
+            await close()
+            // Tried again with what comes next.
+            break
           }
         }
+        if (over) await close()
         writing = null
       }
       writing = makeRoom(isLive).catch(failed).then(writeAll)
@@ -84,6 +99,7 @@ export function openJournals(stateDir: string, failed: (thrown: unknown) => void
           bytes += line.length
           if (bytes > mostBytes && event.type === 'log') return
           pending += line
+          over = event.type === 'end'
           writing ??= writeAll()
         },
         written: async () => {
@@ -99,23 +115,10 @@ export function openJournals(stateDir: string, failed: (thrown: unknown) => void
   }
 }
 
-async function append(path: string, text: string): Promise<void> {
-  const file = await open(
-    path,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW,
-    0o600
-  )
-  try {
-    await file.writeFile(text)
-  } finally {
-    await file.close()
-  }
-}
-
 function keptJob(text: string): KeptJob | null {
   const lines = text.split('\n').map(parsed)
-  const begun = begunLine.safeParse(lines[0])
-  return begun.success ? { begun: begun.data, events: lines.filter(isEvent) } : null
+  const begun = lines.flatMap((line) => begunLine.safeParse(line).data ?? [])[0]
+  return begun === undefined ? null : { begun, events: lines.filter(isEvent) }
 }
 
 /** Our own lines, whole or not at all: what they are is known from their type. */

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -28,6 +28,14 @@ interface Asked {
 
 interface Called extends Answered {
   readonly json: Record<string, unknown>
+}
+
+/** Ids of jobs sort by time. */
+async function newestJobs({ stateDir }: World): Promise<readonly string[]> {
+  return readdirSync(join(stateDir, 'jobs'))
+    .map((name) => name.replace('.ndjson', ''))
+    .sort()
+    .toReversed()
 }
 
 describe('the description holds', { timeout: 170_000 }, () => {
@@ -60,6 +68,7 @@ describe('the description holds', { timeout: 170_000 }, () => {
       method,
       headers: {
         accept: 'application/json',
+        ...(operation.begins || operation.waits ? { prefer: 'wait=120' } : {}),
         ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers
@@ -70,10 +79,11 @@ describe('the description holds', { timeout: 170_000 }, () => {
     const { content } = responseOf(operation, answer.status)
     const [[type, { schema }] = assert.fail(where)] = Object.entries(content)
     assert.equal(String(answer.headers['content-type']).split(';')[0], type, where)
-    const read = type === 'application/yaml' ? answer.text : JSON.parse(answer.text)
+    const read = type.endsWith('json') ? JSON.parse(answer.text) : answer.text
     assert.deepEqual(violations(schema, read, described), [], where)
     if (answer.status < 400) {
-      assert.equal(answer.status, operation.status, where)
+      // Who does not wait gets the job.
+      assert.ok(answer.status === operation.status || (operation.begins && answer.status === 202), where)
       assert.deepEqual(body === undefined ? [] : violations(operation.body, body, described), [], `body of ${where}`)
       called.add(operationId)
     }
@@ -96,8 +106,8 @@ describe('the description holds', { timeout: 170_000 }, () => {
   const keyed = (key: string) => ({ 'idempotency-key': key })
 
   test('what needs no token, and nothing else, is open', async () => {
-    for (const { operationId, scope, body, path } of operations) {
-      const code = path.includes('{code}') ? { path: { code: 'conflict' } } : {}
+    for (const { operationId, scope, body } of operations) {
+      const code = { path: { code: 'conflict', id: 'none' } }
       const { status } = await call(operationId, { ...code, ...(body === undefined ? {} : { body: {} }) })
       if (scope === null) assert.ok([200, 422].includes(status), operationId)
       else assert.equal(status, 401, operationId)
@@ -107,9 +117,10 @@ describe('the description holds', { timeout: 170_000 }, () => {
 
   test('a token that may only read does what is described as read, and nothing else', async () => {
     token = (await createToken(world.stateDir, 'read', 600_000)).token
-    for (const { operationId, scope, body } of operations.filter((operation) => operation.scope !== null)) {
-      const { status } = await call(operationId, body === undefined ? {} : { body: {} })
-      assert.equal(status, scope === 'read' ? 200 : 403, operationId)
+    for (const { operationId, scope, body, path } of operations.filter((operation) => operation.scope !== null)) {
+      const { status } = await call(operationId, { path: { id: 'none' }, ...(body === undefined ? {} : { body: {} }) })
+      const wanted = path.includes('{id}') ? 404 : 200
+      assert.equal(status, scope === 'read' ? wanted : 403, operationId)
     }
   })
 
@@ -135,6 +146,37 @@ describe('the description holds', { timeout: 170_000 }, () => {
     await checkedAndSubmitted('kms')
   })
 
+  test('a job is followed, cancelled, and gone on with', async () => {
+    const first = await call('memcached.check', { body: answers.memcached, headers: { prefer: 'respond-async' } })
+    assert.equal(first.status, 202, first.text)
+    const path = { id: String(first.json.id) }
+    assert.equal(first.headers.location, `/setup/jobs/${path.id}`)
+    assert.equal((await call('job', { path })).json.state, 'done')
+    assert.match((await call('jobEvents', { path })).text, /\nevent: end\ndata: [^\n]+\n\n$/)
+    assert.equal((await call('cancelJob', { path })).status, 409, 'it has ended')
+    assert.equal((await call('retryJob', { path })).status, 409, 'nothing of it was kept')
+    // The KMS is started for this one again: that is a place where it can be stopped.
+    const kms = { ...answers.kms, kmsHost: String(answers.kms.kmsHost).replace('localhost', '127.0.0.1') }
+    const slow = await call('kms.submit', { body: kms, headers: { prefer: 'respond-async' } })
+    assert.equal(slow.status, 202, slow.text)
+    const job = { path: { id: String(slow.json.id) } }
+    const refused = await call('kms.submit', { body: kms })
+    assert.deepEqual([refused.status, refused.json.job], [409, `/setup/jobs/${job.path.id}`])
+    await savedBy(job)
+    assert.equal((await call('cancelJob', job)).status, 202)
+    const stopped = await call('job', job)
+    assert.deepEqual([stopped.json.state, stopped.json.retryable], ['cancelled', true], stopped.text)
+    const retried = await call('retryJob', job)
+    assert.deepEqual(
+      [retried.status, retried.json.state, retried.json.resumes],
+      [200, 'done', job.path.id],
+      retried.text
+    )
+    assert.ok(((await call('jobs')).json.jobs as unknown[]).length >= 4)
+    // Where it was, for the steps that follow.
+    assert.equal((await call('kms.submit', { body: answers.kms })).status, 303)
+  })
+
   test('every other step is checked and submitted, and what was shown once is not kept', async () => {
     for (const id of stepIds.slice(3, -1)) await checkedAndSubmitted(id)
     const kept = JSON.stringify(await world.query(`SELECT * FROM \`${world.database}\`.idempotency_keys`))
@@ -145,7 +187,7 @@ describe('the description holds', { timeout: 170_000 }, () => {
     const { json } = await call('planOfKept')
     assert.deepEqual(json.steps, ['complete'])
     const again = await call('plan', { body: { steps: answers } })
-    assert.equal(again.json.hash, json.hash, 'the same answers are the same plan')
+    assert.deepEqual(again.json, json, 'the same answers are the same plan')
     const { text } = await call('exportAnswers')
     assert.deepEqual(Object.keys(parse(text).steps), [...stepIds.slice(0, -1)])
   })
@@ -157,7 +199,21 @@ describe('the description holds', { timeout: 170_000 }, () => {
     assert.equal(last.status, 303, last.text)
     const again = await call('complete.submit', { body: {}, headers: keyed(key) })
     assert.deepEqual([again.status, again.headers.location, again.json], [303, last.headers.location, last.json])
+    // Who followed the job instead learns how it ended, with the same token and no other.
+    const [newest] = await newestJobs(world)
+    const path = { id: newest ?? '' }
+    assert.deepEqual(await call('job', { path }).then(({ json }) => [json.state, json.finished, json.location]), [
+      'done',
+      true,
+      '/'
+    ])
+    assert.match((await call('jobEvents', { path })).text, /\nevent: end\ndata: [^\n]*"location":"\/"[^\n]*\n\n$/)
     const refused = [
+      call('job', { path, headers: { authorization: 'Bearer another' } }),
+      call('jobEvents', { path, headers: { authorization: 'Bearer another' } }),
+      call('job', { path: { id: 'none' } }),
+      call('cancelJob', { path }),
+      call('jobs'),
       call('complete.submit', { body: {}, headers: keyed(randomUUID()) }),
       call('complete.submit', { body: { _continue: 'yes' }, headers: keyed(key) }),
       call('complete.submit', { body: {}, headers: { ...keyed(key), authorization: 'Bearer another' } }),
@@ -208,6 +264,15 @@ describe('the description holds', { timeout: 170_000 }, () => {
     assert.equal(submitted.status, 303, submitted.text)
     const next = stepIds[stepIds.indexOf(id) + 1]
     assert.equal(submitted.headers.location, `/setup/steps/${next}`)
+  }
+
+  /** The answers are kept, and what they ask for has begun. */
+  async function savedBy({ path }: { readonly path: { readonly id: string } }): Promise<void> {
+    for (;;) {
+      const { json } = await call('job', { path, headers: { prefer: 'wait=0' } })
+      assert.equal(json.state, 'running', JSON.stringify(json))
+      if ((json.phases as unknown[]).length > 0) return
+    }
   }
 
   /** The wizard sees the request in its state folder by itself. */

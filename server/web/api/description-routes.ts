@@ -31,14 +31,18 @@ export function apiPage(): ApiPage {
       title,
       operations: operations
         .filter(({ group }) => group === title)
-        .map(({ operationId, method, path, summary, scope, body, status, answer, refusals }) => ({
+        .map(({ operationId, method, path, summary, scope, body, status, answer, refusals, begins }) => ({
           id: operationId,
           method,
           path,
           summary,
           scope: scope ?? 'none',
           ...(body === undefined ? {} : { body: pretty(body) }),
-          answers: [`${status} ${answer}`, ...refusals.map((refusal) => `${refusal} Problem`)]
+          answers: [
+            ...(begins ? ['202 Job'] : []),
+            `${status} ${answer}`,
+            ...refusals.map((refusal) => `${refusal} Problem`)
+          ]
         }))
     })),
     schemas: Object.entries({ ...componentSchemas(), ...bodySchemas() }).map(([name, schema]) => ({

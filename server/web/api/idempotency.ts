@@ -10,7 +10,6 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import { sameText } from '../../../lib/service/same-text.ts'
 import { type AnswerMemory, type KeptAnswer, type KeptRequest, openAnswerMemory } from '../../install/answer-memory.ts'
 import type { Install } from '../../install/install.ts'
-import { answerFormOf } from '../negotiation.ts'
 import { answerOf, answerWith, withheld } from './kept-answer.ts'
 
 /** A request that is being worked on. */
@@ -59,12 +58,6 @@ export function honourIdempotencyKeys(app: FastifyInstance, install: Remembering
   app.addHook('preHandler', async (request, reply) => {
     const keyHash = keyHashOf(request)
     if (keyHash === null) return
-    if (answerFormOf(request) === 'stream') {
-      throw new AppError(
-        'invalid-input',
-        'A stream cannot be given again: no Idempotency-Key with application/x-ndjson.'
-      )
-    }
     const requestMac = await memory.mac(described(request))
     for (let first = running.get(keyHash); first !== undefined; first = running.get(keyHash)) {
       if (first.requestMac !== requestMac) throw reused()

@@ -18,11 +18,8 @@ const document = JSON.parse(JSON.stringify(openApiDocument()))
 
 test('docs/api/openapi.json is the document that the wizard serves', () => {
   const file = new URL('../../../docs/api/openapi.json', import.meta.url)
-  const write =
-    `node --input-type=module -e "import { openAccess } from '../access.ts'
-import { root } from '../product.ts'
-import { openApiDocument } from './server/web/api/open-api.ts';` +
-    ` console.log(JSON.stringify(openApiDocument()))" > docs/api/openapi.json && biome format --write docs/api/openapi.json`
+  const program = `import { openApiDocument } from './server/web/api/open-api.ts'; console.log(JSON.stringify(openApiDocument()))`
+  const write = `node --input-type=module -e "${program}" | npx biome format --stdin-file-path=openapi.json > docs/api/openapi.json`
   assert.deepEqual(JSON.parse(readFileSync(file, 'utf8')), document, `write it anew: ${write}`)
 })
 

@@ -35,6 +35,14 @@ export function openApiDocument() {
           description:
             'With the same key and body the first answer comes again for 24 hours, also after a lost connection or a restart; with another body 422. After a 5xx the same key tries again.',
           schema: { type: 'string', minLength: 1, maxLength: 255 }
+        },
+        Prefer: {
+          name: 'Prefer',
+          in: 'header',
+          required: false,
+          description:
+            'RFC 7240. wait=<seconds> (300 at most) waits for the end of the job and answers how it went; without it, or when the time is up, the answer is 202 with the job.',
+          schema: { type: 'string' }
         }
       },
       responses: {
@@ -51,8 +59,21 @@ export function openApiDocument() {
   } as const
 }
 
+const located = { Location: { schema: { type: 'string' } } }
+const begun = {
+  description: 'Begun: Location is the job.',
+  headers: located,
+  content: { 'application/json': { schema: { $ref: '#/components/schemas/Job' } } }
+}
+
+function contentOf(answer: Operation['answer']): object {
+  if (answer === 'yaml') return { 'application/yaml': { schema: { type: 'string' } } }
+  if (answer === 'events') return { 'text/event-stream': { schema: { type: 'string' } } }
+  return { 'application/json': { schema: { $ref: `#/components/schemas/${answer}` } } }
+}
+
 function described(operation: Operation): object {
-  const { operationId, group, summary, scope, body, status, answer, refusals, method, path } = operation
+  const { operationId, group, summary, scope, body, status, answer, refusals, method, path, begins, waits } = operation
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
@@ -61,7 +82,8 @@ function described(operation: Operation): object {
   }))
   // The code is spent once whatever happens, so there is nothing to give again.
   const keyed = method === 'POST' && scope !== null ? [{ $ref: '#/components/parameters/IdempotencyKey' }] : []
-  const parameters = [...inPath, ...keyed]
+  const waiting = begins || waits ? [{ $ref: '#/components/parameters/Prefer' }] : []
+  const parameters = [...inPath, ...keyed, ...waiting]
   const problem = { $ref: '#/components/responses/Problem' }
   return {
     operationId,
@@ -73,13 +95,11 @@ function described(operation: Operation): object {
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
     responses: {
+      ...(begins ? { 202: begun } : {}),
       [status]: {
-        description: status === 303 ? 'Done.' : 'As asked for.',
-        ...(status === 303 ? { headers: { Location: { schema: { type: 'string' } } } } : {}),
-        content:
-          answer === 'yaml'
-            ? { 'application/yaml': { schema: { type: 'string' } } }
-            : { 'application/json': { schema: { $ref: `#/components/schemas/${answer}` } } }
+        description: begins ? 'Done, for who preferred to wait.' : 'As asked for.',
+        ...(status === 303 || status === 202 ? { headers: located } : {}),
+        content: contentOf(answer)
       },
       ...Object.fromEntries(refusals.map((refusal) => [refusal, problem])),
       default: problem

@@ -17,13 +17,18 @@ export interface Operation {
   readonly scope: TokenScope | null
   readonly body?: Json
   readonly status: number
-  readonly answer: AnswerName | 'yaml'
+  readonly answer: AnswerName | 'yaml' | 'events'
+  /** Begins a job: 202 with it, and `status` only for who prefers to wait for its end. */
+  readonly begins?: true
+  /** Takes Prefer: wait. */
+  readonly waits?: true
   /** Statuses of problems that are this call's own, besides 401, 403, 410, 429 and 5xx. */
   readonly refusals: readonly number[]
 }
 
 const signIn = 'Sign in'
 const planning = 'Plan and apply'
+const working = 'Jobs'
 const describing = 'About this API'
 
 const object = (properties: Json, required: readonly string[]): Json => ({
@@ -90,6 +95,7 @@ const fixed: readonly Operation[] = [
     summary: 'Changes an expired or initial Crypto Officer password in the token, before step kms is submitted.',
     scope: 'setup',
     body: changePasswordBody(),
+    begins: true,
     status: 200,
     answer: 'Checked',
     refusals: [409, 422]
@@ -123,12 +129,73 @@ const fixed: readonly Operation[] = [
     method: 'POST',
     path: '/setup/apply',
     summary:
-      'Does what was agreed on, and nothing when that is nothing. 409 with the difference when the world has moved.',
+      'Does what was agreed on; 200 at once when that is nothing. 409 with the difference when the world has moved.',
     scope: 'setup',
     body: object({ ...wantedSteps, plan: agreed }, ['plan']),
+    begins: true,
     status: 200,
     answer: 'Applied',
     refusals: [409, 422]
+  },
+  {
+    operationId: 'jobs',
+    group: working,
+    method: 'GET',
+    path: '/setup/jobs',
+    summary: 'The last jobs, the newest first.',
+    scope: 'read',
+    status: 200,
+    answer: 'Jobs',
+    refusals: []
+  },
+  {
+    operationId: 'job',
+    group: working,
+    method: 'GET',
+    path: '/setup/jobs/{id}',
+    summary:
+      'What a job is doing, or how it ended. With Prefer: wait=<s> it is answered when it ends. Who asked for it may read it for ten minutes after it has locked setup.',
+    scope: 'read',
+    waits: true,
+    status: 200,
+    answer: 'Job',
+    refusals: [404]
+  },
+  {
+    operationId: 'jobEvents',
+    group: working,
+    method: 'GET',
+    path: '/setup/jobs/{id}/events',
+    summary:
+      'Its events as server-sent events: step, phase, log, finding, waiting, effect, cancelling, a heartbeat now and then, and end as the last. Each has an id; Last-Event-ID goes on after it.',
+    scope: 'read',
+    status: 200,
+    answer: 'events',
+    refusals: [404]
+  },
+  {
+    operationId: 'cancelJob',
+    group: working,
+    method: 'POST',
+    path: '/setup/jobs/{id}/cancel',
+    summary: 'Stops it at its next safe point. What is done by then stands, and answers that were saved are kept.',
+    scope: 'setup',
+    status: 202,
+    answer: 'Job',
+    refusals: [404, 409]
+  },
+  {
+    operationId: 'retryJob',
+    group: working,
+    method: 'POST',
+    path: '/setup/jobs/{id}/retry',
+    summary:
+      'Goes on from where the newest job stopped, with the answers that are kept, as a job of its own. 409 when nothing was kept.',
+    scope: 'setup',
+    begins: true,
+    status: 200,
+    answer: 'Job',
+    refusals: [404, 409]
   },
   {
     operationId: 'exportAnswers',
@@ -210,6 +277,7 @@ function ofStep(step: DefinedStep): readonly Operation[] {
       path: `${path}/check`,
       summary: 'Proves the answers live; keeps and changes nothing.',
       scope: 'setup',
+      begins: true,
       status: 200,
       answer: 'Checked'
     },
@@ -220,6 +288,7 @@ function ofStep(step: DefinedStep): readonly Operation[] {
       path,
       summary: 'Proves the answers live, keeps them and does what they ask for; Location is where setup goes on.',
       scope: 'setup',
+      begins: true,
       status: 303,
       answer: 'Submitted'
     }

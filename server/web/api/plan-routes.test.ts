@@ -31,6 +31,7 @@ async function ask(path: string, body?: unknown, headers: Readonly<Record<string
     headers: {
       accept: 'application/json',
       authorization: `Bearer ${tokens.setup}`,
+      prefer: 'wait=60',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       ...headers
     },

@@ -8,18 +8,17 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import { problemOf } from '../../../lib/service/problems.ts'
 import type { Install } from '../../install/install.ts'
 import { beginApply } from '../../install/jobs/begin.ts'
+import { UnderWay } from '../../install/jobs/cancelled.ts'
 import { movedBetween, type Plan } from '../../install/plan.ts'
-import type { ApplyResult, StepId } from '../../steps/step.ts'
-import { answerFormOf, prefersPage } from '../negotiation.ts'
+import type { StepId } from '../../steps/step.ts'
+import { answerBegun } from '../jobs/begun-job.ts'
+import { holderOf, jobDesk, type ShownOnce } from '../jobs/job-desk.ts'
+import { showJob } from '../jobs/job-page.ts'
+import type { SetupGround } from '../jobs/setup-ground.ts'
+import { prefersPage } from '../negotiation.ts'
 import { product } from '../product.ts'
 import type { PlanPage } from '../view-model.ts'
 import { applyFrom, type Wanted, wantedFrom } from './wanted-answers.ts'
-
-export interface PlanRoutesOptions {
-  readonly install: Install
-  /** As in setup-routes.ts. */
-  readonly finished: () => Promise<void>
-}
 
 export interface Applied {
   readonly changed: boolean
@@ -27,7 +26,7 @@ export interface Applied {
   readonly plan: string
   /** Steps that were submitted. */
   readonly steps: readonly StepId[]
-  readonly showOnce: NonNullable<ApplyResult['showOnce']>
+  readonly showOnce: ShownOnce
   /** Setup is finished, and locked. */
   readonly finished: boolean
 }
@@ -35,9 +34,9 @@ export interface Applied {
 /** How many plans are remembered, so that a refused one can be told apart from what is now. */
 const rememberedPlans = 32
 
-export function planRoutes(app: FastifyInstance, { install, finished }: PlanRoutesOptions): void {
+export function planRoutes(app: FastifyInstance, ground: SetupGround): void {
+  const { install, tls } = ground
   const plans = new Map<string, Plan>()
-  let running: { readonly since: string } | null = null
 
   const planned = async (wanted: Wanted['steps'], unanswered: boolean) => {
     const plan = await install.plan(wanted, { unanswered })
@@ -60,53 +59,37 @@ export function planRoutes(app: FastifyInstance, { install, finished }: PlanRout
 
   app.post('/setup/apply', async (request, reply) => {
     const order = applyFrom(request.body, install.steps)
-    if (running !== null) {
-      throw new AppError('conflict', `Another apply is under way since ${running.since}.`, {
-        cure: 'Wait until it has ended; GET /setup/progress tells how far it is.'
-      })
-    }
-    running = { since: new Date().toISOString() }
-    try {
-      const now = await planned(order.steps, false)
-      if (now.hash !== order.plan) return answerMoved(request, reply, plans.get(order.plan) ?? null, now)
-      const outcome = await apply(install, order, now, finished)
-      if (outcome.error !== null) return answerStopped(request, reply, outcome)
-      if (answerFormOf(request) === 'html' && prefersPage(request)) return reply.redirect('/', 303)
-      return outcome.applied
-    } finally {
-      running = null
-    }
+    const other = install.jobs.running()
+    if (other !== null) throw new UnderWay(other)
+    const now = await planned(order.steps, false)
+    if (now.hash !== order.plan) return answerMoved(request, reply, plans.get(order.plan) ?? null, now)
+    // Nothing to wait for.
+    if (!now.changed) return answerApplied(request, reply, appliedOf(install, now, [], []))
+    const once: ShownOnce[number][] = []
+    const job = beginApply(install, order, now.steps, {
+      actor: 'script',
+      showOnce: async (_step, values) => void once.push(...values),
+      finished: ground.finished
+    })
+    jobDesk(install).remember(job.id, { holder: holderOf(request, tls), typed: null, continueAnyway: false, once })
+    return answerBegun(install, request, reply, job, {
+      json: (outcome) => {
+        const applied = appliedOf(install, now, outcome.done, once.splice(0))
+        const { error, stoppedAt } = outcome
+        return error === undefined ? applied : answerStopped(request, reply, applied, error, stoppedAt)
+      },
+      page: (ended) => showJob(ground, request, reply, ended, true)
+    })
   })
 }
 
-interface ApplyOutcome {
-  readonly applied: Applied
-  /** What stopped it; the steps before it stand. */
-  readonly error: AppError | null
-  readonly stoppedAt: StepId | null
+function appliedOf(install: Install, plan: Plan, done: readonly StepId[], showOnce: ShownOnce): Applied {
+  const finished = install.finishedAt() !== null
+  return { changed: done.length > 0, plan: plan.hash, steps: done, showOnce, finished }
 }
 
-async function apply(
-  install: Install,
-  order: Wanted,
-  plan: Plan,
-  finished: () => Promise<void>
-): Promise<ApplyOutcome> {
-  const showOnce: NonNullable<ApplyResult['showOnce']>[number][] = []
-  const job = beginApply(install, order, plan.changed ? plan.steps : [], {
-    actor: 'script',
-    showOnce: async (_step, values) => void showOnce.push(...values),
-    finished
-  })
-  const { done, error = null, stoppedAt } = await job.result
-  const applied = {
-    changed: done.length > 0,
-    plan: plan.hash,
-    steps: done,
-    showOnce,
-    finished: install.finishedAt() !== null
-  }
-  return { applied, error, stoppedAt: error === null ? null : stoppedAt }
+function answerApplied(request: FastifyRequest, reply: FastifyReply, applied: Applied) {
+  return prefersPage(request) ? reply.redirect('/', 303) : applied
 }
 
 function answerMoved(request: FastifyRequest, reply: FastifyReply, agreed: Plan | null, now: Plan) {
@@ -122,15 +105,21 @@ function answerMoved(request: FastifyRequest, reply: FastifyReply, agreed: Plan 
   return answerProblem(request, reply, error, { ...(moved === null ? {} : { moved }), plan: now })
 }
 
-function answerStopped(request: FastifyRequest, reply: FastifyReply, { applied, error, stoppedAt }: ApplyOutcome) {
-  const { code, message, cure, fields = {}, cause } = error ?? new AppError('internal', 'stopped without a reason')
+/** What is wrong with answers, under its place in the order. */
+function answerStopped(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { steps: done, showOnce }: Applied,
+  { code, message, cure, fields = {}, cause }: AppError,
+  stoppedAt: StepId | null
+) {
   const places = Object.entries(fields).map(([name, why]) => [`steps/${stoppedAt}/${name}`, why] as const)
   const placed = new AppError(code, message, {
     ...(places.length === 0 ? {} : { fields: Object.fromEntries(places) }),
     ...(cure === undefined ? {} : { cure }),
     cause
   })
-  return answerProblem(request, reply, placed, { stoppedAt, done: applied.steps, showOnce: applied.showOnce })
+  return answerProblem(request, reply, placed, { stoppedAt, done, showOnce })
 }
 
 /** A page says the same by its words (wizard-app.ts). */

@@ -72,8 +72,57 @@ const problem = z.object({
     .optional()
     .describe('Of apply, 409: by which items the plan of now differs from the one that was agreed on.'),
   stoppedAt: stepId.nullable().optional().describe('Of apply: the step that was refused or failed.'),
+  job: z.string().optional().describe('409: address of the job that is under way.'),
   done: z.array(stepId).optional().describe('Of apply: steps that were done before it stopped; they stand.'),
   showOnce: z.array(shownOnce).optional()
+})
+
+const instant = z.string().describe('ISO 8601, UTC.')
+const effectState = z.enum(['begun', 'done'])
+
+const job = z.object({
+  id: z.string(),
+  kind: z.enum(['submit', 'check', 'change-password', 'apply', 'resume']),
+  step: stepId.nullable(),
+  title: z.string().describe('Next of KMS Deployment.'),
+  actor: z.enum(['browser', 'script', 'answers file', 'keyscaler']),
+  state: z
+    .enum(['running', 'cancelling', 'done', 'failed', 'cancelled', 'interrupted'])
+    .describe('interrupted: keyscaler ended before it did.'),
+  startedAt: instant,
+  endedAt: instant.nullable(),
+  elapsedMs: z.number(),
+  waiting: z.object({ what: z.string(), since: instant }).nullable(),
+  phases: z.array(
+    z.object({
+      step: stepId.nullable(),
+      title: z.string(),
+      state: z.enum(['running', 'done', 'failed', 'cancelled']),
+      startedAt: instant,
+      ms: z.number(),
+      log: z.array(z.string()).describe('The last lines of what it waits for.')
+    })
+  ),
+  steps: z
+    .array(z.object({ id: stepId, state: z.enum(['waiting', 'running', 'done', 'failed']) }))
+    .describe('Of an apply.'),
+  findings: z.array(finding),
+  problem: problem.nullable(),
+  stands: z
+    .array(z.object({ kind: z.string(), name: z.string(), state: effectState }))
+    .describe('What of its effects is there, or was begun; of a job that did not end well.'),
+  retryable: z.boolean(),
+  resumes: z.string().nullable().describe('The job that this one goes on with.'),
+  next: stepId.nullable(),
+  finished: z.boolean().describe('Setup is finished, and locked.'),
+  location: z.string().nullable().describe('Where setup goes on when it has ended well.'),
+  links: z.object({
+    self: z.string(),
+    events: z.string(),
+    cancel: z.string().nullable(),
+    retry: z.string().nullable()
+  }),
+  showOnce: z.array(shownOnce).optional().describe('Once, to the token that asked for it, when it did not wait.')
 })
 
 const answerSchemas = {
@@ -106,6 +155,8 @@ const answerSchemas = {
     findings: z.array(finding),
     showOnce: z.array(shownOnce)
   }),
+  Job: job,
+  Jobs: z.object({ jobs: z.array(job) }),
   Plan: plan,
   Applied: z.object({
     changed: z.boolean(),
