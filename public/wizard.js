@@ -1,6 +1,6 @@
 /**
- * What the wizard's pages gain where scripts run: Show Password, one click that fills in fields, and check rows that
- * appear while the server works. Every page does the same without it, by plain form posts.
+ * What the wizard's pages gain where scripts run: Show Password, one click that fills in fields, and what the server is
+ * doing as it does it (job.js, brought when something is sent). Every page does the same without it, by plain form posts.
  */
 {
   const find = (selector, within = document) => within.querySelector(selector)
@@ -13,6 +13,8 @@
   function prepare() {
     for (const element of all('[data-js]')) element.hidden = false
     find('#summary')?.focus()
+    const job = find('#job')
+    if (find('[data-cancel]', job ?? undefined)) jobs().then(({ follow }) => follow(job, page))
   }
 
   function conceal() {
@@ -38,48 +40,8 @@
     for (const button of form.querySelectorAll('button')) button.setAttribute('aria-disabled', on)
   }
 
-  function row(id, verdict, parts, offer) {
-    const section = find('#checks')
-    const list = find('ol', section)
-    const item = find('template', section).content.firstElementChild.cloneNode(true)
-    item.dataset.id = id
-    item.dataset.verdict = verdict
-    const words = { ...parts, word: new URLSearchParams(section.dataset.words).get(verdict) }
-    for (const part of item.querySelectorAll('[data-part]')) {
-      const text = words[part.dataset.part]
-      if (text) part.textContent = text
-      else part.remove()
-      if (part.name && offer) part.value = new URLSearchParams(offer.values)
-    }
-    const before = [...list.children].find((other) => other.dataset.id === id)
-    if (before) before.replaceWith(item)
-    else list.append(item)
-    section.hidden = false
-    return item
-  }
-
   /** What was sent last. */
   let sent = new URLSearchParams()
-
-  const time = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`)
-
-  const on = {
-    finding: ({ finding }) => {
-      const { id, verdict, ckr, offer } = finding
-      const code = ckr ? `${id} · ${ckr.name}` : ['fail', 'warn'].includes(verdict) ? id : ''
-      const cure = finding.cure?.replaceAll('`', '')
-      row(id, verdict, { ...finding, code, cure, time: time(finding.ms), offer: offer?.label }, offer)
-    },
-    /** Told every half second; the row goes when that stops. */
-    waiting: ({ id, what, ms }) => {
-      const item = row(`waiting ${id}`, 'wait', { title: what, time: time(ms) })
-      setTimeout(() => item.remove(), 1500)
-    },
-    phase: ({ text }) => say(text),
-    problem: ({ text }) => complain(text),
-    done: ({ location: next }) => location.assign(next),
-    page: ({ html }) => show(html)
-  }
 
   /** Puts the main part of a whole page in place of ours. Typed passwords stay where nothing went wrong. */
   function show(html) {
@@ -96,72 +58,67 @@
     }
     document.title = page.title
     find('main').replaceWith(main)
+    list(page)
     prepare()
-    if (!find('#summary')) find('#checks-title')?.focus()
+    if (!find('#summary')) find('#job-title, #checks-title')?.focus()
+  }
+
+  /** The list of steps as another page has it. */
+  function list(page) {
+    const steps = find('.progress', page)
+    if (steps) find('.progress')?.replaceWith(steps)
   }
 
   /** What stops the step and is no answer's fault: in the summary, as on a page that the server draws. */
-  function complain(text) {
+  function complain(text, link) {
     find('#summary')?.remove()
     const summary = Object.assign(document.createElement('div'), { id: 'summary', className: 'summary', tabIndex: -1 })
     summary.setAttribute('role', 'alert')
     const heading = Object.assign(document.createElement('h2'), { textContent: 'There is a problem' })
-    summary.append(heading, Object.assign(document.createElement('p'), { textContent: text }))
+    const words = Object.assign(document.createElement('p'), { textContent: text })
+    if (link) words.append(' ', link)
+    summary.append(heading, words)
     find('main').prepend(summary)
-    for (const form of document.forms) busy(form, false)
     say('')
     summary.focus()
   }
 
-  async function send(form, button) {
-    let answered = false
-    let ended = false
-    // The rows may hold the button, and fields that belong to it.
-    const rows = [...find('#checks ol').children]
-    sent = new URLSearchParams(new FormData(form, button))
-    busy(form, true)
-    find('#checks ol').replaceChildren()
-    say('Checking…')
-    try {
-      const answer = await fetch(button?.getAttribute('formaction') ?? form.getAttribute('action'), {
-        method: 'POST',
-        body: sent,
-        headers: { accept: 'application/x-ndjson' }
-      })
-      answered = true
-      if (answer.redirected) return location.assign(answer.url)
-      if (!answer.headers.get('content-type')?.includes('ndjson')) return show(await answer.text())
-      let rest = ''
-      for await (const text of chunks(answer.body)) {
-        const lines = (rest + text).split('\n')
-        rest = lines.pop()
-        for (const line of lines.filter(Boolean)) {
-          const said = JSON.parse(line)
-          ended ||= ['done', 'page', 'problem'].includes(said.type)
-          on[said.type]?.(said)
-        }
-      }
-      if (!ended) throw new Error('The answer broke off.')
-    } catch {
-      busy(form, false)
-      // Never sent twice once the server has begun: a login may have been spent.
-      if (answered) return complain('The connection was lost. Open this step again to see where setup stands.')
-      find('#checks ol').replaceChildren(...rows)
-      form.dataset.plain = 'yes'
-      form.requestSubmit(button)
+  /** Ours, as it came with this very page. */
+  const version = new URL(document.currentScript.src).search
+  const jobs = () => import(`/public/job.js${version}`)
+  const page = {
+    find,
+    say,
+    show,
+    list,
+    complain,
+    busy: (on) => {
+      for (const form of document.forms) if (form.dataset.cancel === undefined) busy(form, on)
     }
   }
 
-  async function* chunks(body) {
-    const reader = body.pipeThrough(new TextDecoderStream()).getReader()
-    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value
+  async function send(form, button) {
+    // The rows may hold the button, and fields that belong to it.
+    sent = new URLSearchParams(new FormData(form, button))
+    const address = button?.getAttribute('formaction') ?? form.getAttribute('action')
+    page.busy(true)
+    find('#checks ol')?.replaceChildren()
+    say('Checking…')
+    try {
+      const { post } = await jobs()
+      await post(address, sent, page)
+    } catch {
+      page.busy(false)
+      complain('The wizard does not answer. Nothing was sent: try again when it runs.')
+    }
   }
 
   document.addEventListener('submit', (event) => {
     const { target: form, submitter } = event
     if (form.getAttribute('aria-busy') === 'true') return event.preventDefault()
     conceal()
-    if (form.dataset.step === undefined || form.dataset.plain || submitter?.name === '_use') return busy(form, true)
+    if (form.dataset.cancel !== undefined) return
+    if (form.dataset.step === undefined || submitter?.name === '_use') return busy(form, true)
     event.preventDefault()
     if (submitter?.name === '_offer') fill(form, submitter.value, true)
     else send(form, submitter)
