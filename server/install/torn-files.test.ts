@@ -13,7 +13,7 @@ test('drafts of a writer that is gone are removed; those of one that lives, and 
   const drafts = (pid: number) => [
     `boot.json.${pid}.0123456789ab.tmp`,
     `wizard.lock.${pid}.1`,
-    `wizard.lock.broom.${pid}.2`,
+    `wizard.lock.claim-${'0a'.repeat(12)}.${pid}.2`,
     `pin-guard/41af.json.${pid}.new`,
     `pin-guard/41af.json.lock.${pid}.17`,
     `pin-guard/hmac.key.${pid}`,

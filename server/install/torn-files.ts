@@ -6,7 +6,8 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startTimeOf } from '../../lib/process/start-time.ts'
 
-const draft = /\.(\d+)(?:\.[0-9a-f]{12}\.tmp|\.new|(?<=\.(?:lock|broom)\.\d+)\.\d+|(?<=\/hmac\.key\.\d+))$/
+const draft =
+  /\.(\d+)(?:\.[0-9a-f]{12}\.tmp|\.new|(?<=\.lock(?:\.claim-[0-9a-f]{24})?\.\d+)\.\d+|(?<=\/hmac\.key\.\d+))$/
 
 /**
  * Removes drafts whose writer is gone; services that live may be writing theirs.
