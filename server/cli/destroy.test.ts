@@ -12,7 +12,7 @@ import { type InstallWorld, openInstallWorld } from '../testing/world.ts'
 /** What was left is still there when another install comes and goes: the list stays until a person takes it away. */
 const leftFile = 'left-behind.json'
 
-describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
+describe('keyscaler destroy', { concurrency: 1, timeout: 480_000 }, () => {
   let world: InstallWorld
   let answers: string
   before(async () => {
@@ -101,9 +101,34 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
     await world.query(
       `INSERT INTO {db}.devices (id, tenant, name, registration_id, created_at) VALUES (UUID(), 'acme', 'one', UUID(), NOW())`
     )
-    const items = await destroyed('--delete-keys', world.luna.label)
+    const { database, luna } = world
+    const plan = await world.destroy('--plan', '--delete-keys', luna.label).ended
+    assert.match(
+      plan.stdout,
+      new RegExp(`schema ${database} \\(stays: 1 devices are enrolled in it: dropped only with`)
+    )
+    assert.match(plan.stdout, /^ {2}- key master$/m)
+    assert.match(
+      plan.stdout,
+      /its 2 data keys .* unreadable for good; its 1 certificate authorities could issue and renew nothing/
+    )
+    const before = await whatStands(world)
+    for (const more of [[], ['--leave-unreadable', 'another']]) {
+      const refused = await world.destroy('--yes', '--delete-keys', luna.label, ...more).ended
+      assert.equal(refused.code, 7, refused.stderr)
+      assert.match(refused.stderr, new RegExp(`--delete-database ${database}.*--leave-unreadable ${database}`))
+    }
+    assert.deepEqual(await whatStands(world), before, 'nothing was begun')
+
+    const { code, stdout, stderr } = await world.destroy(
+      ...['--yes', '--output', 'json', '--delete-keys', luna.label, '--leave-unreadable', database]
+    ).ended
+    assert.equal(code, 0, stderr)
+    const items: DestroyItem[] = JSON.parse(stdout).items
     const schema = items.find(({ kind }) => kind === 'schema')
     assert.match(JSON.stringify(schema?.outcome), /1 devices are enrolled in .*--delete-database/)
+    assert.match(stderr, new RegExp(`2 left; they are listed in .*\\n.*\\n.*schema ${database}: left: 1 devices`))
+    assert.match(readFileSync(join(world.stateDir, leftFile), 'utf8'), /1 devices are enrolled/)
     const after = await residue()
     assert.deepEqual([after.users, after.topics, after.processes, after.schemas.length], [[], [], [], 1])
     await world.query('DROP DATABASE {db}')

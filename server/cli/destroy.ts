@@ -3,9 +3,11 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { compiledCode } from '../../lib/keystore/compiled-code.ts'
 import { processTarget } from '../deploy/targets/process.ts'
 import { hasInstall } from '../install/boot-file.ts'
-import { clearState, type DestroyItem, destroyInstall, destroyPlan, removeEmptyState } from '../install/destroy.ts'
+import { clearState, type DestroyItem, destroyInstall, removeEmptyState } from '../install/destroy.ts'
+import { type DestroyForecast, destroyForecast, refuseUnreadable } from '../install/destroy-forecast.ts'
 import { isBeingDestroyed } from '../install/destroy-record.ts'
 import { type Install, openInstall } from '../install/install.ts'
 import { takeStateLock } from '../install/state-lock.ts'
@@ -19,6 +21,7 @@ interface DestroyFlags {
   readonly yes: boolean
   readonly deleteKeys?: string
   readonly deleteDatabase?: string
+  readonly leaveUnreadable?: string
   readonly output: 'text' | 'json'
 }
 
@@ -31,6 +34,7 @@ export function registerDestroy(program: Command, defaultState: string): void {
     .option('--yes', 'do not ask; needed where nobody can be asked', false)
     .option('--delete-keys <label>', 'label of the token: destroy the keys of this install in it')
     .option('--delete-database <name>', 'drop the database although devices are enrolled in it')
+    .option('--leave-unreadable <name>', 'destroy the keys although the database that they open is left')
     .addOption(program.createOption('--output <format>', 'how').choices(['text', 'json']).default('text'))
     .action((flags: DestroyFlags) => ending(() => runDestroy(flags)))
 }
@@ -55,28 +59,46 @@ async function runDestroy(flags: DestroyFlags): Promise<void> {
 async function destroy(stateDir: string, flags: DestroyFlags): Promise<void> {
   const target = processTarget({ stateDir, root })
   const install = await openInstall({ stateDir, steps, target, destroying: true })
-  if (flags.plan) return await showPlan(install, flags)
-  await askBefore(install, flags)
+  const confirmed = { keys: flags.deleteKeys, database: flags.deleteDatabase, unreadable: flags.leaveUnreadable }
+  const forecast = await destroyForecast(install, confirmed)
+  if (flags.plan) return await showPlan(install, forecast, flags)
+  refuseUnreadable(forecast, confirmed)
+  await askBefore(forecast, flags)
   const text = flags.output === 'text'
   const { items } = await destroyInstall({
     install,
     steps,
-    confirmed: { keys: flags.deleteKeys, database: flags.deleteDatabase },
+    confirmed,
     report: (item) => text && say(itemLine(item))
   })
   const left = items.filter(({ outcome }) => typeof outcome === 'object')
   if (!text) process.stdout.write(`${JSON.stringify({ install: install.id, items })}\n`)
-  say(left.length === 0 ? 'Nothing is left.' : `${left.length} left; they are listed in ${stateDir}/left-behind.json.`)
+  if (left.length === 0) say('Nothing is left.')
+  else {
+    say(`${left.length} left; they are listed in ${stateDir}/left-behind.json:`)
+    for (const item of left) say(itemLine(item))
+  }
+  sayCompiled()
 }
 
-async function showPlan(install: Install, { output }: DestroyFlags): Promise<void> {
-  const rows = await destroyPlan({ install })
+/** Shared by all installs of this user on this machine, and made again by whoever needs it: not ours to take away. */
+function sayCompiled(): void {
+  const { NODE_COMPILE_CACHE: folder } = compiledCode()
+  if (folder !== undefined) say(`Compiled code that other installs of this user share stays in ${folder}.`)
+}
+
+async function showPlan(install: Install, forecast: DestroyForecast, { output }: DestroyFlags): Promise<void> {
   await install.close()
-  if (output === 'json') return void process.stdout.write(`${JSON.stringify({ install: install.id, rows }, null, 2)}\n`)
-  const lines = rows.map(
-    ({ kind, name, ours }) => `  ${ours ? '-' : ' '} ${kind} ${name}${ours ? '' : ' (was there before; stays)'}`
+  if (output === 'json')
+    return void process.stdout.write(`${JSON.stringify({ install: install.id, ...forecast }, null, 2)}\n`)
+  process.stdout.write(`${forecastLines(forecast).map(printable).join('\n')}\n`)
+}
+
+function forecastLines({ rows, unreadable }: DestroyForecast): string[] {
+  const lines = rows.map(({ kind, name, stays }) =>
+    stays === null ? `  - ${kind} ${name}` : `    ${kind} ${name} (stays: ${stays})`
   )
-  process.stdout.write(`${lines.map(printable).join('\n')}\n`)
+  return unreadable === null ? lines : [...lines, unreadable.say]
 }
 
 function itemLine({ kind, name, outcome }: DestroyItem): string {
@@ -84,12 +106,12 @@ function itemLine({ kind, name, outcome }: DestroyItem): string {
   return `  ${kind} ${name}: ${words}`
 }
 
-async function askBefore(install: Install, { yes }: DestroyFlags): Promise<void> {
+async function askBefore(forecast: DestroyForecast, { yes }: DestroyFlags): Promise<void> {
   if (yes) return
   if (!process.stdin.isTTY) {
     throw new AppError('invalid-input', 'Destroying an install asks for --yes where nobody can be asked.')
   }
-  for (const { kind, name } of await destroyPlan({ install })) say(`  - ${kind} ${name}`)
+  for (const line of forecastLines(forecast)) say(line)
   const console = createInterface({ input: process.stdin, output: process.stderr })
   try {
     const answer = await console.question('Take all of this away? [y/N] ')

@@ -13,20 +13,22 @@ import { keyStoreFromRecord, readKeyStoreRecord } from '../checks/key-store/key-
 import type { EffectKind } from '../steps/apply-context.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import type { ConfirmedNames, UndoContext, Undone } from '../steps/undo-context.ts'
+import { type DestroyForecast, destroyForecast, refuseUnreadable } from './destroy-forecast.ts'
 import {
   type DestroyRecord,
   type DestroyRow,
   destroyFile,
-  destroyOrder,
   readDestroyRecord,
   writeDestroyRecord
 } from './destroy-record.ts'
 import type { Install } from './install.ts'
-import type { LedgerRow } from './store.ts'
+import { openCommands } from './prerequisites/commands.ts'
+import { prerequisitesFolder } from './prerequisites/kept-database.ts'
+import { type PrerequisiteGone, undoPrerequisites } from './prerequisites/undo-database.ts'
 
 export interface DestroyItem {
-  readonly step: string
-  readonly kind: EffectKind
+  readonly step: string | null
+  readonly kind: EffectKind | PrerequisiteGone['kind']
   readonly name: string
   /** `with the schema`: rows of the database, which go when it goes and stay when it is left. */
   readonly outcome: Undone | 'with the schema'
@@ -45,21 +47,15 @@ export interface DestroyGround {
 }
 
 /**
- * What there is to take away, in the order in which it would be; changes nothing.
- * @returns each effect with the name that must be typed, where one must
+ * @throws AppError conflict when keys would go and the database that they open stay without its name typed; that of the
+ * undo that failed; run again, it goes on there
  */
-export async function destroyPlan({ install }: Pick<DestroyGround, 'install'>): Promise<readonly LedgerRow[]> {
-  const ledger = await install.ledger()
-  return destroyOrder.flatMap((kind) =>
-    ledger.filter((row) => row.kind === kind && row.state !== 'undone').toReversed()
-  )
-}
-
-/** @throws AppError of the undo that failed; run again, it goes on there */
 export async function destroyInstall(ground: DestroyGround): Promise<DestroyResult> {
   const { install, report } = ground
   const { stateDir } = install
-  const record = (await readDestroyRecord(stateDir)) ?? (await begin(ground))
+  const forecast = await destroyForecast(install, ground.confirmed)
+  refuseUnreadable(forecast, ground.confirmed)
+  const record = (await readDestroyRecord(stateDir)) ?? (await begin(install, forecast))
   const keyStore = openOnce(stateDir, install)
   const context = undoContext(ground, keyStore.open)
   try {
@@ -74,15 +70,20 @@ export async function destroyInstall(ground: DestroyGround): Promise<DestroyResu
   }
   await install.target.stop()
   await install.close()
-  const items = record.rows.map(({ outcome, ...row }) => ({ ...row, outcome: outcome ?? 'absent' }) as const)
+  const around = await undoPrerequisites(stateDir, openCommands(process.env.PATH ?? ''))
+  for (const item of around) report({ ...item, step: null })
+  const items = [
+    ...record.rows.map(({ outcome, ...row }) => ({ ...row, outcome: outcome ?? 'absent' }) as const),
+    ...around.map((item) => ({ ...item, step: null }))
+  ]
   await clearState(stateDir, items)
   return { install: record.install, items }
 }
 
-async function begin({ install }: DestroyGround): Promise<DestroyRecord> {
-  const rows = (await destroyPlan({ install })).map(({ step, kind, name, ours }) => ({
+async function begin(install: Install, forecast: DestroyForecast): Promise<DestroyRecord> {
+  const rows = forecast.rows.map(({ step, kind, name, ours }) => ({
     step,
-    kind: kind as EffectKind,
+    kind,
     name,
     outcome: ours ? null : { left: 'it was there before this install' }
   }))
@@ -150,8 +151,9 @@ function openOnce(stateDir: string, install: Install) {
   }
 }
 
-/** Not of the install: the issuer of an evaluation licence, and what is known of rejected passwords. */
-const stays: ReadonlySet<string> = new Set(['license-issuer', 'pin-guard', 'wizard.lock', destroyFile, 'boot.json'])
+/** Not of the install: the issuer of an evaluation licence, what is known of rejected passwords, and what the prerequisites must leave. */
+const ofOthers = ['license-issuer', 'pin-guard', prerequisitesFolder] as const
+const stays: ReadonlySet<string> = new Set([...ofOthers, 'wizard.lock', destroyFile, 'boot.json'])
 const leftFile = 'left-behind.json'
 
 /** The boot file goes last but one: until then the folder is known as an install that is being destroyed. */

@@ -9,6 +9,8 @@ export interface ConfirmedNames {
   readonly keys?: string | undefined
   /** Name of the database that may be dropped although devices are enrolled in it. */
   readonly database?: string | undefined
+  /** Name of the database that may be left although the keys that open it are destroyed. */
+  readonly unreadable?: string | undefined
 }
 
 export interface UndoContext {

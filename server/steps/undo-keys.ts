@@ -27,7 +27,7 @@ async function destroyKeys(keys: readonly KeyRow[], context: UndoContext): Promi
   if (context.confirmed.keys !== record.label) {
     const named = keys.map(({ id, label }) => `${label} (CKA_ID ${id})`).join(', ')
     return {
-      left: `${named} in ${record.label}, serial ${record.serial}: destroyed only with --delete-keys "${record.label}"`
+      left: `${named} in ${record.label}, serial ${record.serial}: --delete-keys "${record.label}" was not given; by hand: find them by CKA_ID with the tools of the HSM`
     }
   }
   const store = await context.keyStore()

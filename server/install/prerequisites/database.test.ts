@@ -1,7 +1,7 @@
 /** Against a real MariaDB as its package leaves it, root without a password. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -12,6 +12,7 @@ import { databaseStep } from '../../steps/database/step.ts'
 import { database } from './database.ts'
 import { runPrerequisites } from './prerequisites.ts'
 import { type FakePath, fakePath } from './testing.ts'
+import { undoPrerequisites } from './undo-database.ts'
 
 const run = promisify(execFile)
 
@@ -49,7 +50,7 @@ async function server(fake: FakePath): Promise<number> {
   return port
 }
 
-test('database and account are made with passwords that nobody sees, and are good for step 2', async () => {
+test('database and account are made with passwords that nobody sees, and are good for step 2', async (t) => {
   const fake = fakePath()
   const [nothing] = await runPrerequisites([database], fake.ground, false)
   assert.deepEqual([nothing?.state, nothing?.say], ['missing', 'There is no database server yet.'])
@@ -93,8 +94,46 @@ test('database and account are made with passwords that nobody sees, and are goo
   assert.equal(readFileSync(kept, 'utf8').trimEnd(), password)
   assert.equal(fake.called().length, 1, 'one look, and nothing else')
 
-  // Without its password nothing is done to an account that somebody may be using.
-  rmSync(kept)
-  const [lost] = await runPrerequisites([database], fake.ground, true)
-  assert.deepEqual([lost?.state, /its password is not kept here/.test(lost?.say ?? '')], ['there', true])
+  await t.test('without its password nothing is done to an account that somebody may be using', async () => {
+    renameSync(kept, `${kept}.away`)
+    const [lost] = await runPrerequisites([database], fake.ground, true)
+    assert.deepEqual([lost?.state, /its password is not kept here/.test(lost?.say ?? '')], ['there', true])
+    renameSync(`${kept}.away`, kept)
+  })
+
+  const { commands, stateDir } = fake.ground
+  const client = ['mariadb', `--defaults-extra-file=${join(stateDir, 'prerequisites', 'database-root.cnf')}`]
+  const asRoot = async (sql: string) => {
+    const ran = await commands.run([...client, '--user=root', '--skip-column-names'], sql)
+    assert.equal(ran.code, 0, ran.words)
+    return ran.stdout
+  }
+  const accounts = () => asRoot("SELECT COUNT(*) FROM mysql.user WHERE User = 'keyscaler'")
+  await t.test('what is in use by others is left, with the reason', async () => {
+    await asRoot('CREATE TABLE keyscaler.theirs (a INT)')
+    const [account] = await undoPrerequisites(stateDir, commands)
+    assert.match(JSON.stringify(account?.outcome), /1 tables are in the database keyscaler/)
+    assert.deepEqual([await accounts(), readFileSync(kept, 'utf8').trimEnd()], ['2\n', password])
+    await asRoot('DROP TABLE keyscaler.theirs')
+  })
+
+  await t.test('the account that was made is taken away; the password of root is left and told', async () => {
+    fake.called()
+    const [account, root] = await undoPrerequisites(stateDir, commands)
+    assert.equal(account?.outcome, 'removed')
+    assert.match(JSON.stringify(root?.outcome), /nowhere else kept: take it over, then remove /)
+    for (const secret of [password, ofRoot]) assert.ok(!JSON.stringify([account, root, fake.called()]).includes(secret))
+    assert.deepEqual([await accounts(), await asRoot("SHOW DATABASES LIKE 'keyscaler'")], ['0\n', ''])
+    assert.deepEqual(readdirSync(join(stateDir, 'prerequisites')), ['database-root.cnf'])
+    rmSync(join(stateDir, 'prerequisites', 'database-root.cnf'))
+    assert.deepEqual(await undoPrerequisites(stateDir, commands), [])
+    assert.equal(existsSync(join(stateDir, 'prerequisites')), false)
+  })
+})
+
+test('an account that was there before is nobody else\u2019s to take away', async () => {
+  const { ground } = fakePath()
+  await ground.keep(join(ground.stateDir, 'prerequisites', 'database-password'), 'typed by hand\n')
+  const [account] = await undoPrerequisites(ground.stateDir, ground.commands)
+  assert.match(JSON.stringify(account?.outcome), /nothing here says that it was made here/)
 })

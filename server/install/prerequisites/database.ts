@@ -2,22 +2,15 @@
  * The guide's "MySQL Installation and Database Creation": an empty database and an account for step 2, each password made
  * here and kept in a 0600 file. SQL goes to the client's stdin, so that no password is in argv; none is ever printed.
  */
-import { join } from 'node:path'
 import { readPrivateFile } from '../../../lib/config/private-file.ts'
 import { newServicePassword } from '../../../lib/database/service-password.ts'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import type { Ran } from './commands.ts'
+import { keptIn, madeHere, schema, user } from './kept-database.ts'
 import type { Look, Prerequisite, PrerequisiteGround } from './prerequisite.ts'
 
-const schema = 'keyscaler'
-const user = 'keyscaler'
 /** An account for the socket and for TCP, whether or not the server asks for names of addresses. */
 const hosts = ['localhost', '127.0.0.1'] as const
-
-const keptIn = (stateDir: string) => ({
-  user: join(stateDir, 'prerequisites', 'database-password'),
-  root: join(stateDir, 'prerequisites', 'database-root.cnf')
-})
 
 interface SeenDatabase {
   readonly schema: boolean
@@ -96,6 +89,7 @@ async function bring(ground: PrerequisiteGround): Promise<void> {
   const before = await readPrivateFile(kept.user)
   const password = before?.trimEnd() ?? newServicePassword()
   if (before === null) await ground.keep(kept.user, `${password}\n`)
+  await note(ground, seen)
   const made = await asRoot(ground, client, statements(password).join('\n'))
   if (made.code !== 0) throw refused(made.words.replaceAll(password, '(removed)'))
   if (!seen.openRoot) return
@@ -103,6 +97,17 @@ async function bring(ground: PrerequisiteGround): Promise<void> {
   await ground.keep(kept.root, `[client]\npassword="${rootPassword}"\n`)
   const closed = await asRoot(ground, client, `ALTER USER 'root'@'localhost' IDENTIFIED BY '${rootPassword}';`)
   if (closed.code !== 0) throw refused(closed.words.replaceAll(rootPassword, '(removed)'))
+}
+
+/** Before it is made, so that a kill leaves nothing without a note; what an earlier run has made stays ours. */
+async function note(ground: PrerequisiteGround, seen: SeenDatabase): Promise<void> {
+  const earlier = await madeHere(ground.stateDir)
+  const missing = hosts.filter((host) => !seen.accounts.includes(host))
+  const made = {
+    schema: earlier?.schema === true || !seen.schema,
+    hosts: [...new Set([...(earlier?.hosts ?? []), ...missing])]
+  }
+  await ground.keep(keptIn(ground.stateDir).made, JSON.stringify(made))
 }
 
 const passwordIn = (cnf: string | null): string | null => /^password="(.+)"$/m.exec(cnf ?? '')?.[1] ?? null

@@ -38,7 +38,7 @@ async function whyKept(server: Pool, schema: string, { confirmed }: UndoContext)
   if (confirmed.database === schema) return null
   const devices = await rowsIn(server, schema, 'devices')
   if (devices === 0) return null
-  return `${devices} devices are enrolled in ${schema}: dropped only with --delete-database ${schema}`
+  return `${devices} devices are enrolled in ${schema}, and --delete-database ${schema} was not given; by hand: DROP DATABASE`
 }
 
 async function rowsIn(server: Pool, schema: string, table: string): Promise<number> {
