@@ -1,31 +1,30 @@
 /** The agent's calls as jobs for its threads: which key is meant, and what may be tried once more. */
 import { AgentKeys, type CalledKey } from './agent-keys.ts'
 import { AgentRefusal, problemOf } from './agent-problem.ts'
-import type { AgentAnswer, AgentCall, AgentOperations, AgentProblem, SignCalls, SignedCalls } from './agent-protocol.ts'
+import type { AgentAnswer, AgentCall, AgentOperations, AgentProblem } from './agent-protocol.ts'
 import { JobRefused, type ThreadHandle } from './agent-thread-handle.ts'
-import type { AgentThreads } from './agent-threads.ts'
+import type { AgentThreads, UnsignedCall } from './agent-threads.ts'
 import type { KeyRef, KeySpec } from './keystore.ts'
-import { pack, unpack } from './packed.ts'
-import { signInput, verifiedSignature } from './signature.ts'
+import { dataIn, keyIn, type SignCall } from './sign-frames.ts'
+import { signInput } from './signature.ts'
 import { unpooled } from './unpooled.ts'
 
 const generalError = 0x05
 const mostGeneralErrors = 3
 
-export interface SignReport {
-  readonly answered: (answer: AgentAnswer) => void
-  readonly signed: (signed: SignedCalls) => void
-}
-
 export class AgentCalls {
   readonly #threads: AgentThreads
+  readonly #report: (answer: AgentAnswer) => void
   readonly #keys: AgentKeys
   readonly #making = new Set<string>()
   /** Since the last call that went well. */
   #generalErrors = 0
+  #releasedBefore = 0
 
-  constructor(threads: AgentThreads) {
+  /** @param report is given the answers to signatures that did not go over the desk */
+  constructor(threads: AgentThreads, report: (answer: AgentAnswer) => void) {
     this.#threads = threads
+    this.#report = report
     this.#keys = new AgentKeys(threads)
   }
 
@@ -41,59 +40,36 @@ export class AgentCalls {
     }
   }
 
-  /**
-   * Many signatures with one key, in jobs of several when they are quick. What goes wrong in such a job, or is left over, takes
-   * the way of a single call.
-   */
-  sign({ calls, id, algorithm, data }: SignCalls, report: SignReport): void {
-    const parts = unpack(data)
+  /** Over the desk when it can be; what goes wrong there takes the way of a single call. */
+  sign({ call, body }: SignCall): void {
+    const { id, algorithm } = keyIn(body)
     const key = this.#keys.known(id)
-    const single = (from: number, to: number) => {
-      for (let index = from; index < to; index++) {
-        const [call, part] = [calls[index], parts[index]]
-        if (call === undefined || part === undefined) continue
-        void this.answer({ call, op: 'sign', ask: { id, algorithm, data: part } }).then(report.answered)
-      }
-    }
-    const size =
-      this.#threads.threadsVerify && key?.ref.algorithm === algorithm ? this.#threads.signsInJob(calls.length) : 1
-    if (key === null || size === 1) {
-      single(0, calls.length)
-      return
-    }
-    for (let from = 0; from < calls.length; from += size) {
-      const to = Math.min(from + size, calls.length)
-      const job = { calls: calls.slice(from, to), data: pack(parts.slice(from, to)) }
-      void this.#signMany(key, job, report).then((done) => single(from + done, to))
+    const fits = key !== null && key.publicKey !== null && key.ref.algorithm === algorithm
+    if (!fits || !this.#threads.sign(key.found, call, signInput(key.ref, dataIn(body)), body)) {
+      this.#signAlone(call, body)
     }
   }
 
-  /** How many calls were answered: the rest is to be done yet. */
-  async #signMany(
-    key: CalledKey,
-    { calls, data }: Pick<SignCalls, 'calls' | 'data'>,
-    report: SignReport
-  ): Promise<number> {
-    const { signatures, refused } = await this.#threads.run('signMany', { key: key.number, data }, key.found)
-    const done = signatures.lengths.length
-    if (done > 0) {
-      this.#generalErrors = 0
-      report.signed({ calls: calls.slice(0, done), signatures })
-    }
-    const call = calls[done]
-    if (refused === null || call === undefined) return done
-    if (refused.again) {
-      this.#keys.forget(key)
-      return done
-    }
-    report.answered({ call, ok: false, problem: this.#judged(refused.problem) })
-    return done + 1
+  unsigned({ call, key, body, problem, again }: UnsignedCall): void {
+    if (again) {
+      this.#keys.forget(keyIn(body).id, key)
+      this.#signAlone(call, body)
+    } else this.#report({ call, ok: false, problem: this.#judged(problem) })
+  }
+
+  #signAlone(call: number, body: Buffer): void {
+    const ask = { ...keyIn(body), data: unpooled(dataIn(body)) }
+    void this.answer({ call, op: 'sign', ask }).then(this.#report)
   }
 
   /** One unspecified error says nothing about the next call, three in a row do; of C_Decrypt it is what SoftHSM says to a wrong tag. */
   #judged(problem: AgentProblem): AgentProblem {
     const { failure } = problem
     if (failure?.code !== generalError || failure.call === 'C_Decrypt') return problem
+    // Signatures of the desk do not pass here.
+    const { released } = this.#threads
+    if (released !== this.#releasedBefore) this.#generalErrors = 0
+    this.#releasedBefore = released
     this.#generalErrors += 1
     return this.#generalErrors >= mostGeneralErrors ? { ...problem, fatal: true } : problem
   }
@@ -144,14 +120,7 @@ export class AgentCalls {
     if (ref.algorithm !== ask.algorithm || publicKey === null) {
       throw new AgentRefusal('invalid-input', `The key ${ref.id} is ${ref.algorithm}, not ${ask.algorithm}.`, '')
     }
-    const { data } = ask
-    if (this.#threads.threadsVerify) {
-      return this.#threads.run('sign', { key: number, data: unpooled(data) }, key.found, on)
-    }
-    const input = unpooled(signInput(ref, data))
-    return this.#threads
-      .run('signRaw', { key: number, input }, key.found, on)
-      .then((raw) => verifiedSignature(ref, publicKey, data, raw))
+    return this.#threads.run('sign', { key: number, data: unpooled(ask.data) }, key.found, on)
   }
 
   /** Every operation here may be repeated: nothing is created or destroyed by it. */
@@ -161,7 +130,7 @@ export class AgentCalls {
       return await use(key, null)
     } catch (thrown) {
       const again = againAfter(thrown)
-      this.#keys.forget(key)
+      this.#keys.forget(id, key.number)
       const fresh = await this.#keys.get(id)
       return await onAnother(use(fresh, again.on), () => use(fresh, null))
     }

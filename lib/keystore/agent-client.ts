@@ -1,4 +1,5 @@
 /** Our end of the hsm-agent: starts it, lets it log in once through the gate, and sends it batches of calls. */
+import { Socket } from 'node:net'
 import { AppError } from '../errors/app-error.ts'
 import type { AgentCall, AgentOperation, AgentOperations, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
 import { CallQueue } from './call-queue.ts'
@@ -7,8 +8,8 @@ import type { TokenIdentity } from './keystore.ts'
 import { type LoginGate, loginOutcome } from './login-gate.ts'
 import { type ModuleChild, startModuleChild } from './module-child.ts'
 import { callRefused, loginRefused, moduleEnded } from './open-problems.ts'
-import { pack, unpack } from './packed.ts'
 import type { KeyStoreProfile } from './profiles/profile.ts'
+import { encodeCalls, FrameReader, noCall, signPipes } from './sign-frames.ts'
 
 export interface AgentOptions {
   readonly profile: KeyStoreProfile
@@ -23,6 +24,7 @@ export interface AgentOptions {
 }
 
 const closeDeadlineMs = 3_000
+const mostCallNumber = 0xffffffff
 /** The agent tells of a call that hangs; when it says nothing at all after this much more, it hangs itself. */
 const silenceMoreMs = 1_000
 
@@ -30,6 +32,7 @@ export class AgentClient {
   readonly #options: AgentOptions
   readonly #child: ModuleChild
   readonly #queue: CallQueue
+  readonly #signCalls: Socket
   #handling = Promise.resolve()
   #number = 0
   #sessions = 0
@@ -38,13 +41,24 @@ export class AgentClient {
   #state: 'opening' | 'open' | 'closing' | 'over' = 'opening'
   #opened: PromiseWithResolvers<TokenIdentity> = Promise.withResolvers()
   #closed = Promise.withResolvers<void>()
+  #noMoreAnswers = Promise.withResolvers<void>()
   #clock: Countdown | undefined
 
   constructor(environment: Readonly<Record<string, string>>, options: AgentOptions) {
     this.#options = options
-    this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), environment)
+    this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), environment, undefined, 2)
+    this.#signCalls = this.#pipe(signPipes.calls)
+    const answers = new FrameReader((call, body) => {
+      if (call === noCall) this.#noMoreAnswers.resolve()
+      else this.#queue.signed(call, body)
+    })
+    this.#pipe(signPipes.answers).on('data', (piece) => {
+      this.#queue.heard()
+      answers.read(piece)
+      this.#queue.sendSoon()
+    })
     this.#queue = new CallQueue({
-      send: (calls) => this.#send({ kind: 'calls', ...bySignature(calls) }),
+      send: (calls) => this.#ask(calls),
       silenceMs: options.callDeadlineMs + silenceMoreMs,
       onSilence: (ms) => this.#over(new AppError('deadline-exceeded', `The key store said nothing for ${ms} ms.`))
     })
@@ -57,6 +71,7 @@ export class AgentClient {
     void this.#child.gone.then(async (end) => {
       await this.#handling
       this.#closed.resolve()
+      this.#noMoreAnswers.resolve()
       this.#over(moduleEnded(this.#step, end))
     })
   }
@@ -87,7 +102,9 @@ export class AgentClient {
     op: Op,
     ask: AgentOperations[Op]['ask']
   ): Promise<AgentOperations[Op]['answer']> {
-    const call = { call: ++this.#number, op, ask } as AgentCall
+    // Never noCall, and small enough for a frame.
+    this.#number = (this.#number % mostCallNumber) + 1
+    const call = { call: this.#number, op, ask } as AgentCall
     return (await this.#queue.ask(call)) as AgentOperations[Op]['answer']
   }
 
@@ -97,7 +114,7 @@ export class AgentClient {
       this.#state = 'closing'
       this.#send({ kind: 'close' })
       const late = setTimeout(() => this.#child.kill(), closeDeadlineMs)
-      await this.#closed.promise
+      await Promise.all([this.#closed.promise, this.#noMoreAnswers.promise])
       clearTimeout(late)
     }
     this.#over(new AppError('key-store-unavailable', 'The key store was closed.'))
@@ -130,7 +147,6 @@ export class AgentClient {
       }
       case 'answers': {
         this.#queue.answered(message.answers)
-        for (const { calls, signatures } of message.signed) this.#queue.signed(calls, unpack(signatures))
         const fatal = message.answers.find((answer) => !answer.ok && answer.problem.fatal)
         if (fatal !== undefined && !fatal.ok) this.#over(new AppError(fatal.problem.code, fatal.problem.detail))
         return
@@ -162,6 +178,22 @@ export class AgentClient {
     if (before === 'open') this.#options.onLost?.(why)
   }
 
+  #ask(calls: readonly AgentCall[]): void {
+    const signs = calls.filter(isSign)
+    if (signs.length > 0) this.#signCalls.write(encodeCalls(signs))
+    const others = calls.filter((call) => !isSign(call))
+    if (others.length > 0) this.#send({ kind: 'calls', calls: others })
+  }
+
+  /** @throws Error when the agent could not be started at all */
+  #pipe(fd: number): Socket {
+    const pipe = this.#child.process.stdio[fd]
+    if (!(pipe instanceof Socket)) throw new Error('the agent has no such pipe')
+    // An agent that is gone is noticed by its end.
+    pipe.on('error', () => undefined)
+    return pipe
+  }
+
   #send(message: ToAgent): void {
     // An agent that is gone is noticed by its end.
     if (this.#child.process.connected) this.#child.process.send(message, () => undefined)
@@ -174,24 +206,6 @@ function asAppError(error: unknown): AppError {
     : new AppError('internal', 'The key store could not be opened.', { cause: error })
 }
 
-/** Signatures with the same key travel as one. */
-function bySignature(calls: readonly AgentCall[]): Pick<Extract<ToAgent, { kind: 'calls' }>, 'calls' | 'signs'> {
-  const others: AgentCall[] = []
-  const keys = new Map<string, { first: Extract<AgentCall, { op: 'sign' }>; calls: number[]; data: Uint8Array[] }>()
-  for (const call of calls) {
-    if (call.op !== 'sign') {
-      others.push(call)
-      continue
-    }
-    const name = `${call.ask.id} ${call.ask.algorithm}`
-    const key = keys.get(name) ?? { first: call, calls: [], data: [] }
-    keys.set(name, key)
-    key.calls.push(call.call)
-    key.data.push(call.ask.data)
-  }
-  const signs = [...keys.values()].map(({ first, calls, data }) => {
-    const { id, algorithm } = first.ask
-    return { calls, id, algorithm, data: pack(data) }
-  })
-  return { calls: others, signs }
+function isSign(call: AgentCall): call is Extract<AgentCall, { op: 'sign' }> {
+  return call.op === 'sign'
 }

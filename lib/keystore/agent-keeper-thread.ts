@@ -4,7 +4,7 @@
  */
 import { flushCompileCache } from 'node:module'
 import { parentPort } from 'node:worker_threads'
-import { refusedJob } from './agent-job-answer.ts'
+import { refusal } from './agent-job-answer.ts'
 import { type KeeperJob, KeeperWork, openToken } from './agent-keeper.ts'
 import type { FromThread, Job, JobAnswer, ToThread } from './agent-thread-protocol.ts'
 import { SessionWork } from './agent-work.ts'
@@ -47,8 +47,9 @@ async function obey(message: ToThread): Promise<void> {
       return entered()
     case 'login':
       return permission.resolve(message.pin)
+    case 'learn':
+      return work?.session.learn(message.key)
     case 'jobs':
-      work?.session.learn(message.keys)
       for (const job of message.jobs) {
         const began = performance.now()
         const answers = [await answer(job)]
@@ -65,11 +66,10 @@ async function obey(message: ToThread): Promise<void> {
 
 async function answer(job: Job): Promise<JobAnswer> {
   try {
-    if (job.op === 'signMany') throw new Error('many signatures are for workers')
     return { job: job.job, ok: true, value: isKeepers(job) ? await work?.keeper.run(job) : work?.session.run(job) }
   } catch (thrown) {
     // The anchor cannot be replaced, since it holds the login: no second try here, and after a half done operation no further job.
-    const { problem, again } = refusedJob(job, thrown)
+    const { problem, again } = refusal(job.op, thrown)
     const spoiled = again && !isKeepers(job)
     return { job: job.job, ok: false, problem: spoiled ? { ...problem, ...gone } : problem, again: false }
   }

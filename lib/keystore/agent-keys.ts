@@ -84,9 +84,9 @@ export class AgentKeys {
   }
 
   /** Its handle was refused: the next use looks it up. */
-  forget({ ref, number }: CalledKey): void {
+  forget(id: string, number: number): void {
     this.#threads.forget(number)
     // Another call may have looked it up again already.
-    if (this.#keys.get(ref.id)?.key?.number === number) this.#keys.delete(ref.id)
+    if (this.#keys.get(id)?.key?.number === number) this.#keys.delete(id)
   }
 }

@@ -1,10 +1,10 @@
 /** What the hsm-agent and its client say to each other: batches of calls and of answers. */
 import type { CallFailure } from './ckr-error.ts'
 import type { IvMode } from './gcm.ts'
-import type { KeyAlgorithm, KeyRef, KeySpec, TokenIdentity } from './keystore.ts'
-import type { Packed } from './packed.ts'
+import type { KeyRef, KeySpec, TokenIdentity } from './keystore.ts'
 import type { MechanismChoices, ModuleStart } from './profiles/profile.ts'
 import type { PublicJwk } from './public-key.ts'
+import type { SigningAlgorithm } from './sign-frames.ts'
 import type { TokenChoice } from './token-facts.ts'
 
 /** Every operation with what is asked and what is answered. */
@@ -16,7 +16,7 @@ export interface AgentOperations {
   checkValue: { ask: { readonly id: string }; answer: string }
   /** Signs `data` and verifies; answers DER (EC) or the RSA signature, never one that its public key does not verify. */
   sign: {
-    ask: { readonly id: string; readonly algorithm: KeyAlgorithm; readonly data: Uint8Array }
+    ask: { readonly id: string; readonly algorithm: SigningAlgorithm; readonly data: Uint8Array }
     answer: Uint8Array
   }
   random: { ask: { readonly bytes: number }; answer: Uint8Array }
@@ -39,21 +39,6 @@ export interface SealedBytes {
 export type AgentCall = {
   [Op in AgentOperation]: { readonly call: number; readonly op: Op; readonly ask: AgentOperations[Op]['ask'] }
 }[AgentOperation]
-
-/** Calls of `sign` with the same key: the one operation that is asked for by the thousand. */
-export interface SignCalls {
-  readonly calls: readonly number[]
-  readonly id: string
-  readonly algorithm: KeyAlgorithm
-  /** What is to be signed, in the order of `calls`. */
-  readonly data: Packed
-}
-
-/** Calls of `sign` that went well. */
-export interface SignedCalls {
-  readonly calls: readonly number[]
-  readonly signatures: Packed
-}
 
 export interface AgentProblem {
   readonly code: 'invalid-input' | 'conflict' | 'not-found' | 'pin-rejected' | 'key-store-unavailable' | 'internal'
@@ -84,7 +69,7 @@ export interface AgentStart {
 export type ToAgent =
   | { readonly kind: 'open'; readonly request: AgentStart }
   | { readonly kind: 'login'; readonly pin: string }
-  | { readonly kind: 'calls'; readonly calls: readonly AgentCall[]; readonly signs: readonly SignCalls[] }
+  | { readonly kind: 'calls'; readonly calls: readonly AgentCall[] }
   | { readonly kind: 'close' }
 
 export type FromAgent =
@@ -95,7 +80,7 @@ export type FromAgent =
   /** How many sessions do the work now. */
   | { readonly kind: 'sessions'; readonly count: number }
   | { readonly kind: 'not-opened'; readonly step: string; readonly failure: CallFailure }
-  | { readonly kind: 'answers'; readonly answers: readonly AgentAnswer[]; readonly signed: readonly SignedCalls[] }
+  | { readonly kind: 'answers'; readonly answers: readonly AgentAnswer[] }
   /** Calls are under way: sent when there is nothing else to say, since a process may stop as a whole. */
   | { readonly kind: 'alive' }
   /** One call of the library did not come back in its time. */

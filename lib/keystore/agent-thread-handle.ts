@@ -2,16 +2,16 @@
 import { Worker } from 'node:worker_threads'
 import type { AgentProblem } from './agent-protocol.ts'
 import type {
+  DeskPlace,
   FromThread,
   Job,
   JobAnswer,
   JobName,
   Jobs,
   NumberedKey,
-  ShortAnswer,
-  ShortJob,
   ToThread
 } from './agent-thread-protocol.ts'
+import type { SignDesk } from './sign-desk.ts'
 
 /** A job that a thread could not do. */
 export class JobRefused extends Error {
@@ -37,9 +37,15 @@ export interface GivenJob {
   readonly reject: (error: JobRefused) => void
 }
 
+export type Overdue = Pick<GivenJob, 'op' | 'deadlineMs'>
+
+/** As DeskPlace, seen from main. */
+export type ThreadPlace = Omit<DeskPlace, 'desk'> & { readonly desk: SignDesk }
+
 const programs = {
   keeper: new URL('./agent-keeper-thread.ts', import.meta.url),
-  worker: new URL('./agent-worker-thread.ts', import.meta.url)
+  worker: new URL('./agent-worker-thread.ts', import.meta.url),
+  verifier: new URL('./agent-verifier-thread.ts', import.meta.url)
 }
 let jobs = 0
 /** How long a thread that got no session is left alone. */
@@ -50,9 +56,12 @@ export class ThreadHandle {
   /** In the order in which they are done. */
   readonly #given = new Map<number, GivenJob>()
   readonly #known = new Set<number>()
-  readonly #wake = new Int32Array(new SharedArrayBuffer(4))
+  readonly #place: ThreadPlace | null
   /** When the job that is being done began, at the earliest. */
   #since = 0
+  #turns = 0
+  /** When the turns were seen to change. */
+  #turnedAt = 0
   #restsUntil = 0
   /** Messages with jobs that are not answered yet. */
   batches = 0
@@ -62,18 +71,21 @@ export class ThreadHandle {
   msPerJob = 5
 
   /** @param hear is given everything but answers; @param answered after each message with answers */
-  constructor(kind: keyof typeof programs, hear: (message: FromThread) => void, answered: () => void) {
-    this.worker = new Worker(programs[kind], { workerData: { wake: this.#wake } })
-    this.worker.on('message', (message: FromThread | ShortAnswer) => {
-      if (isShort(message)) {
-        const [job, value, ms] = message
-        this.#heard(ms, true)
-        this.#settle({ job, ok: true, value })
-      } else {
-        if (message.kind !== 'answers') return hear(message)
-        this.#heard(message.ms, message.last)
-        for (const answer of message.answers) this.#settle(answer)
-      }
+  constructor(
+    kind: keyof typeof programs,
+    place: ThreadPlace | null,
+    hear: (message: FromThread) => void,
+    answered: () => void
+  ) {
+    this.#place = place
+    const workerData: DeskPlace | null = place === null ? null : { ...place, desk: place.desk.memory }
+    this.worker = new Worker(programs[kind], { workerData })
+    this.worker.on('message', (message: FromThread) => {
+      if (message.kind !== 'answers') return hear(message)
+      this.#since = performance.now()
+      this.msPerJob = (this.msPerJob + message.ms) / 2
+      if (message.last) this.batches -= 1
+      for (const answer of message.answers) this.#settle(answer)
       answered()
     })
     // A defect of ours, not of the library: the whole agent ends, and is started again.
@@ -82,56 +94,56 @@ export class ThreadHandle {
     })
   }
 
-  tell(message: ToThread | ShortJob): void {
+  tell(message: ToThread): void {
     this.worker.postMessage(message)
-    // A worker sleeps on this word.
-    Atomics.add(this.#wake, 0, 1)
-    Atomics.notify(this.#wake, 0)
+    this.#place?.desk.wake(this.#place.thread)
   }
 
   give(given: readonly GivenJob[]): void {
     if (this.#given.size === 0) this.#since = performance.now()
     this.batches += 1
-    const [first] = given
-    if (given.length === 1 && first?.op === 'signRaw' && first.key !== null && this.#known.has(first.key.number)) {
-      jobs += 1
-      this.#given.set(jobs, first)
-      const { key, input } = first.ask as Jobs['signRaw']['ask']
-      this.tell([jobs, key, input])
-      return
-    }
-    const keys: NumberedKey[] = []
     const list = given.map((one): Job => {
       jobs += 1
       this.#given.set(jobs, one)
       if (one.op === 'generate') this.making = true
-      if (one.key !== null && !this.#known.has(one.key.number)) {
-        this.#known.add(one.key.number)
-        keys.push(one.key)
-      }
+      if (one.key !== null) this.teach(one.key)
       return { job: jobs, op: one.op, ask: one.ask } as Job
     })
-    this.tell({ kind: 'jobs', keys, jobs: list })
+    this.tell({ kind: 'jobs', jobs: list })
+  }
+
+  teach(key: NumberedKey): void {
+    if (this.#known.has(key.number)) return
+    this.#known.add(key.number)
+    this.tell({ kind: 'learn', key })
   }
 
   forget(key: number): void {
     if (this.#known.delete(key)) this.tell({ kind: 'forget', key })
   }
 
-  /** The job that has taken longer than it may; null when there is none. */
-  overdue(now: number): GivenJob | null {
+  /** The operation that has taken longer than it may; null when there is none. */
+  overdue(now: number, callDeadlineMs: number): Overdue | null {
+    const atDesk = this.#atDesk(now)
+    if (atDesk > callDeadlineMs) return { op: 'sign', deadlineMs: callDeadlineMs }
     const [first] = this.#given.values()
-    return first !== undefined && now - this.#since > first.deadlineMs ? first : null
+    const since = Math.max(this.#since, this.#turnedAt)
+    return first !== undefined && now - since > first.deadlineMs ? first : null
+  }
+
+  /** For how long it has been in the same call that it took from the desk; 0 when it is in none. */
+  #atDesk(now: number): number {
+    if (this.#place === null) return 0
+    const turns = this.#place.desk.turns(this.#place.thread)
+    if (turns !== this.#turns) {
+      this.#turns = turns
+      this.#turnedAt = now
+    }
+    return turns % 2 === 0 ? 0 : now - this.#turnedAt
   }
 
   get rests(): boolean {
     return this.#restsUntil > 0 && performance.now() < this.#restsUntil
-  }
-
-  #heard(ms: number, last: boolean): void {
-    this.#since = performance.now()
-    this.msPerJob = (this.msPerJob + ms) / 2
-    if (last) this.batches -= 1
   }
 
   #settle(answer: JobAnswer): void {
@@ -148,8 +160,4 @@ export class ThreadHandle {
     const on = withoutSession ? null : this
     given?.reject(new JobRefused(answer.problem, answer.again ? { on } : null))
   }
-}
-
-function isShort(message: FromThread | ShortAnswer): message is ShortAnswer {
-  return Array.isArray(message)
 }

@@ -2,9 +2,9 @@
 import type { AgentOperations, AgentProblem, AgentStart } from './agent-protocol.ts'
 import type { CallFailure } from './ckr-error.ts'
 import type { KeyRef, TokenIdentity } from './keystore.ts'
-import type { Packed } from './packed.ts'
 import type { MechanismChoices } from './profiles/profile.ts'
 import type { PublicJwk } from './public-key.ts'
+import type { DeskMemory } from './sign-desk.ts'
 import type { TokenChoice } from './token-facts.ts'
 
 /** A key as the keeper found it: by CKA_ID, and fit for use. */
@@ -37,18 +37,8 @@ export interface KeeperJobs {
 export interface SessionJobs {
   generate: { ask: AgentOperations['create']['ask']; answer: null }
   checkValue: { ask: { readonly key: number }; answer: string }
-  /** Signs and verifies, for a token that is as fast as we are. */
+  /** Signs and verifies. Only what cannot go over the desk (sign-desk.ts), or could not be signed there at once. */
   sign: { ask: { readonly key: number; readonly data: Uint8Array }; answer: Uint8Array }
-  /** The same for many messages, up to the first that is refused; what took too long is left for later, so it may be fewer. */
-  signMany: {
-    ask: { readonly key: number; readonly data: Packed }
-    answer: {
-      readonly signatures: Packed
-      readonly refused: { readonly problem: AgentProblem; readonly again: boolean } | null
-    }
-  }
-  /** The token's part of signing alone: whoever asks for this one verifies. */
-  signRaw: { ask: { readonly key: number; readonly input: Uint8Array }; answer: Uint8Array }
   random: AgentOperations['random']
   encrypt: {
     ask: { readonly key: number; readonly plaintext: Uint8Array; readonly aad: Uint8Array }
@@ -73,12 +63,14 @@ export type JobAnswer =
   /** `again`: the session is a new one now; with the key looked up again the same job may succeed. */
   | { readonly job: number; readonly ok: false; readonly problem: AgentProblem; readonly again: boolean }
 
-/**
- * One signRaw with a key that the worker knows, and its answer when it went well. Short, because with a slow token each travels
- * alone, and naming the properties of an object costs more than the rest of the message.
- */
-export type ShortJob = readonly [job: number, key: number, input: Uint8Array]
-export type ShortAnswer = readonly [job: number, signature: Uint8Array, ms: number]
+/** What a thread that takes signatures from the desk is started with. */
+export interface DeskPlace {
+  readonly desk: DeskMemory
+  /** Its number at the desk. */
+  readonly thread: number
+  /** Does it verify what it signs? Else the verifier does. */
+  readonly verifies: boolean
+}
 
 export type ToThread =
   /** Makes this thread the keeper: it loads the library, logs in and holds the anchor session. */
@@ -88,7 +80,9 @@ export type ToThread =
   | { readonly kind: 'login'; readonly pin: string }
   /** Makes this thread a worker: the login of the process is the keeper's. */
   | { readonly kind: 'join'; readonly module: string; readonly slot: Uint8Array; readonly choices: MechanismChoices }
-  | { readonly kind: 'jobs'; readonly keys: readonly NumberedKey[]; readonly jobs: readonly Job[] }
+  /** A key that later jobs name by its number. */
+  | { readonly kind: 'learn'; readonly key: NumberedKey }
+  | { readonly kind: 'jobs'; readonly jobs: readonly Job[] }
   | { readonly kind: 'forget'; readonly key: number }
   | { readonly kind: 'finalize' }
 
@@ -108,4 +102,6 @@ export type FromThread =
   | { readonly kind: 'not-joined'; readonly failure: CallFailure }
   /** `ms`: time for one of these jobs, on average. */
   | { readonly kind: 'answers'; readonly answers: readonly JobAnswer[]; readonly ms: number; readonly last: boolean }
+  /** A call from the desk that could not be signed: its slot is still in use. `again` as in JobAnswer. */
+  | { readonly kind: 'unsigned'; readonly slot: number; readonly problem: AgentProblem; readonly again: boolean }
   | { readonly kind: 'finalized' }

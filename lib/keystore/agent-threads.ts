@@ -4,29 +4,50 @@
  * travel together. Making keys takes at most half of the workers, so it does not hold up signing.
  */
 import { availableParallelism } from 'node:os'
-import type { AgentStart } from './agent-protocol.ts'
-import { type GivenJob, ThreadHandle } from './agent-thread-handle.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { AgentProblem, AgentStart } from './agent-protocol.ts'
+import { type GivenJob, type Overdue, ThreadHandle } from './agent-thread-handle.ts'
 import type { FromThread, JobName, Jobs, NumberedKey } from './agent-thread-protocol.ts'
 import { type CallFailure, ckrOfFailure } from './ckr-error.ts'
+import { newDesk, type SignDesk } from './sign-desk.ts'
+import type { SignCall } from './sign-frames.ts'
 
 export interface AgentThreadsOptions {
   /** What threads say while the token is being opened; `kept` comes when the first worker is there too. */
   readonly hear: (message: FromThread) => void
   readonly sessions: (count: number) => void
+  readonly unsigned: (call: UnsignedCall) => void
+}
+
+/** A call from the desk that somebody else must answer. */
+export interface UnsignedCall extends SignCall {
+  /** Number of the key as the worker knew it. */
+  readonly key: number
+  readonly problem: AgentProblem
+  readonly again: boolean
 }
 
 /** Making a key may take long in an HSM; a call that is killed might have made it all the same. */
 const generateDeadlineMs = 120_000
+/** Far more than come at once (call-queue.ts), for each session and for all. */
+const slotsPerSession = 8
+const leastSlots = 256
 /** A message should hold about this much work: less costs more messages, more makes others wait. */
 const batchMs = 1
 const mostInBatch = 32
+/** How often main looks whether the desk is empty, when it closes. */
+const lookMs = 2
 
 export class AgentThreads {
   /**
    * Who verifies signatures. A thread for each core does it best where it signs. Many more threads, for a token far away, share
    * few cores: then one thread that does it all the time does it at a third of the cost.
    */
-  readonly threadsVerify: boolean
+  readonly #threadsVerify: boolean
+  readonly #desk: SignDesk
+  readonly #verifier: ThreadHandle | null
+  /** Keys that are used at the desk: every thread there must know them. */
+  readonly #taught = new Map<number, NumberedKey>()
   readonly #options: AgentThreadsOptions
   readonly #request: AgentStart
   readonly #keeper: ThreadHandle
@@ -41,10 +62,12 @@ export class AgentThreads {
   constructor(request: AgentStart, options: AgentThreadsOptions) {
     this.#options = options
     this.#request = request
-    this.threadsVerify = request.sessions <= 2 * availableParallelism()
-    this.#keeper = this.#start('keeper')
+    this.#threadsVerify = request.sessions <= 2 * availableParallelism()
+    this.#desk = newDesk(request.sessions, powerOfTwo(Math.max(leastSlots, request.sessions * slotsPerSession)))
+    this.#verifier = this.#threadsVerify ? null : this.#start('verifier', this.#desk.verifier)
+    this.#keeper = this.#start('keeper', null)
     // A thread takes longer to start than a local token to open.
-    this.#next = this.#start('worker')
+    this.#next = this.#start('worker', this.#workers.length)
     this.#keeper.tell({ kind: 'keep', request })
   }
 
@@ -74,20 +97,39 @@ export class AgentThreads {
     })
   }
 
-  /** How many signatures of `count` should be one job, so that it is a message of its own and every worker has one. */
-  signsInJob(count: number): number {
-    if (this.#workers[0] === this.#keeper) return 1
-    const slowest = Math.max(...this.#workers.map(({ msPerJob }) => msPerJob))
-    return Math.min(inMessage(slowest), Math.ceil(count / Math.max(1, this.#workers.length)))
+  /** False when this one must be given to a thread as a job. The call is answered on the pipe, or comes back as unsigned. */
+  sign(key: NumberedKey, call: number, input: Buffer, body: Buffer): boolean {
+    const [first] = this.#workers
+    if (first === undefined || first === this.#keeper) return false
+    if (!this.#taught.has(key.number)) {
+      this.#taught.set(key.number, key)
+      for (const thread of this.#atDesk()) thread.teach(key)
+    }
+    return this.#desk.put(call, key.number, input, body)
+  }
+
+  /** How many signatures were answered from the desk, modulo 2^32. */
+  get released(): number {
+    return this.#desk.released
+  }
+
+  /** Signatures are under way at the desk. */
+  get signing(): boolean {
+    return this.#desk.busy
   }
 
   forget(key: number): void {
-    for (const thread of [this.#keeper, ...this.#workers]) thread.forget(key)
+    this.#taught.delete(key)
+    for (const thread of [this.#keeper, ...this.#atDesk()]) thread.forget(key)
   }
 
-  overdue(now: number): GivenJob | null {
+  #atDesk(): ThreadHandle[] {
+    return this.#verifier === null ? this.#workers : [this.#verifier, ...this.#workers]
+  }
+
+  overdue(now: number): Overdue | null {
     for (const thread of [this.#keeper, ...this.#workers]) {
-      const job = thread.overdue(now)
+      const job = thread.overdue(now, this.#request.callDeadlineMs)
       if (job !== null) return job
     }
     return null
@@ -96,12 +138,16 @@ export class AgentThreads {
   /** Every job that was given is answered first. */
   async finalize(): Promise<void> {
     if (this.#busy()) await new Promise<void>((resolve) => (this.#idle = resolve))
+    // It is left without a word to us.
+    while (this.#desk.busy) await pause(lookMs)
     this.#keeper.tell({ kind: 'finalize' })
   }
 
-  #start(kind: 'keeper' | 'worker'): ThreadHandle {
+  /** @param at its number at the desk, or null for none */
+  #start(kind: 'keeper' | 'worker' | 'verifier', at: number | null): ThreadHandle {
     const thread: ThreadHandle = new ThreadHandle(
       kind,
+      at === null ? null : { desk: this.#desk, thread: at, verifies: this.#threadsVerify },
       (message) => this.#hear(message, thread),
       () => {
         this.#pump()
@@ -119,11 +165,23 @@ export class AgentThreads {
         break
       case 'joined':
         this.#workers.push(from)
+        for (const key of this.#taught.values()) from.teach(key)
         this.#grown()
         break
       case 'not-joined':
         this.#refused(from, message.failure)
         break
+      case 'unsigned': {
+        const { slot, problem, again } = message
+        const [call, key, body] = [
+          this.#desk.callOf(slot),
+          this.#desk.keyOf(slot),
+          Buffer.from(this.#desk.bodyOf(slot))
+        ]
+        this.#desk.leave(slot)
+        this.#options.unsigned({ call, key, body, problem, again })
+        break
+      }
       default:
         this.#options.hear(message)
         if (message.kind === 'step') from.tell({ kind: 'enter' })
@@ -147,7 +205,7 @@ export class AgentThreads {
     this.#pump()
     this.#next = null
     if (count >= Math.min(this.#request.sessions, kept.most ?? Number.POSITIVE_INFINITY)) return
-    this.#next = this.#start('worker')
+    this.#next = this.#start('worker', this.#workers.length)
     this.#join()
   }
 
@@ -177,10 +235,7 @@ export class AgentThreads {
       const thread = this.#leastBusy(2)
       if (thread === null) return
       const share = Math.ceil(this.#waiting.length / this.#workers.length)
-      // Many signatures are one job and a message already (signsInJob).
-      const bulk = this.#waiting.findIndex(({ op }) => op === 'signMany')
-      const most = Math.min(inMessage(thread.msPerJob), share, bulk < 0 ? mostInBatch : Math.max(1, bulk))
-      thread.give(this.#waiting.splice(0, most))
+      thread.give(this.#waiting.splice(0, Math.min(inMessage(thread.msPerJob), share)))
     }
   }
 
@@ -203,6 +258,10 @@ export class AgentThreads {
 
 function inMessage(msPerJob: number): number {
   return Math.max(1, Math.min(mostInBatch, Math.floor(batchMs / msPerJob)))
+}
+
+function powerOfTwo(atLeast: number): number {
+  return 2 ** Math.ceil(Math.log2(atLeast))
 }
 
 function isKeepers(op: JobName): boolean {

@@ -7,7 +7,14 @@ import type pkcs11js from 'pkcs11js'
 import type { SealedBytes } from './agent-protocol.ts'
 import type { NumberedKey, SessionJobs } from './agent-thread-protocol.ts'
 import { gcmDecrypt, gcmEncrypt, type IvMode, refusesCallerIv } from './gcm.ts'
-import { checkValue, generateAes, generateSigningPair, signRaw } from './key-operations.ts'
+import {
+  checkValue,
+  generateAes,
+  generateSigningPair,
+  mostSignature,
+  type OpenSession,
+  signInto
+} from './key-operations.ts'
 import { attempt, openUserSession } from './module.ts'
 import type { MechanismChoices } from './profiles/profile.ts'
 import { publicKeyObject } from './public-key.ts'
@@ -22,12 +29,9 @@ interface KnownKey extends NumberedKey {
   readonly publicKey: KeyObject | null
 }
 
-/** signMany is a loop of sign, in agent-worker-thread.ts. */
-type SingleJobs = Omit<SessionJobs, 'signMany'>
-
 export type SessionJob = {
-  [Op in keyof SingleJobs]: { readonly op: Op; readonly ask: SingleJobs[Op]['ask'] }
-}[keyof SingleJobs]
+  [Op in keyof SessionJobs]: { readonly op: Op; readonly ask: SessionJobs[Op]['ask'] }
+}[keyof SessionJobs]
 
 export class SessionWork {
   readonly #library: pkcs11js.PKCS11
@@ -46,29 +50,32 @@ export class SessionWork {
     this.#choices = choices
   }
 
-  learn(keys: readonly NumberedKey[]): void {
-    for (const key of keys) {
-      const publicKey = key.jwk === null ? null : publicKeyObject(key.jwk)
-      this.#keys.set(key.number, { ...key, use: Buffer.from(key.handle), publicKey })
-    }
+  learn(key: NumberedKey): void {
+    const publicKey = key.jwk === null ? null : publicKeyObject(key.jwk)
+    this.#keys.set(key.number, { ...key, use: Buffer.from(key.handle), publicKey })
+  }
+
+  knows(key: number): boolean {
+    return this.#keys.has(key)
+  }
+
+  /** False after one was thrown away and no other could be opened. */
+  get hasSession(): boolean {
+    return this.#session !== null
   }
 
   forget(key: number): void {
     this.#keys.delete(key)
   }
 
-  run({ op, ask }: SessionJob): SingleJobs[SessionJob['op']]['answer'] {
+  run({ op, ask }: SessionJob): SessionJobs[SessionJob['op']]['answer'] {
     switch (op) {
       case 'generate':
         return this.#generate(ask)
       case 'checkValue':
         return checkValue(this.#where(), this.#key(ask.key).use)
       case 'sign':
-        return this.#sign(this.#key(ask.key), ask.data)
-      case 'signRaw': {
-        const { ref, use } = this.#key(ask.key)
-        return unpooled(signRaw(this.#where(), ref.algorithm, use, Buffer.from(ask.input)))
-      }
+        return this.#sign(ask)
       case 'random': {
         const { library, session } = this.#where()
         return unpooled(attempt('C_GenerateRandom', () => library.C_GenerateRandom(session, Buffer.alloc(ask.bytes))))
@@ -81,6 +88,18 @@ export class SessionWork {
         return unpooled(gcmDecrypt(where, { mode, iv: Buffer.from(iv), data: Buffer.from(data) }, Buffer.from(ask.aad)))
       }
     }
+  }
+
+  /** The token's part of a signature: whoever asks for this verifies. @returns how much of `room` it takes */
+  signInto(key: number, input: Buffer, room: Buffer): number {
+    const { ref, use } = this.#key(key)
+    return signInto(this.#where(), ref.algorithm, use, input, room)
+  }
+
+  verified(key: number, data: Uint8Array, raw: Uint8Array): Uint8Array {
+    const { ref, publicKey } = this.#key(key)
+    if (publicKey === null) throw new Error('a job signs with a key that does not')
+    return verifiedSignature(ref, publicKey, data, raw)
   }
 
   /** An error after an *Init leaves the operation active, and version 2.40 has no way to cancel it. */
@@ -99,7 +118,7 @@ export class SessionWork {
     }
   }
 
-  #where(): { readonly library: pkcs11js.PKCS11; readonly session: pkcs11js.Handle } {
+  #where(): OpenSession {
     this.#session ??= openUserSession(this.#library, this.#slot)
     return { library: this.#library, session: this.#session }
   }
@@ -117,10 +136,11 @@ export class SessionWork {
     return null
   }
 
-  #sign({ ref, use, publicKey }: KnownKey, data: Uint8Array): Uint8Array {
-    if (publicKey === null) throw new Error('a job signs with a key that does not')
-    const raw = signRaw(this.#where(), ref.algorithm, use, signInput(ref, data))
-    return unpooled(verifiedSignature(ref, publicKey, data, raw))
+  #sign({ key, data }: SessionJobs['sign']['ask']): Uint8Array {
+    const { ref } = this.#key(key)
+    const room = Buffer.alloc(mostSignature)
+    const length = this.signInto(key, signInput(ref, data), room)
+    return unpooled(this.verified(key, data, room.subarray(0, length)))
   }
 
   #encrypt(key: KnownKey, plaintext: Buffer, aad: Buffer): SealedBytes {

@@ -1,26 +1,22 @@
 /**
  * A worker thread of the hsm-agent: one session, synchronous calls, nothing else. Once it has joined it never returns to its
- * event loop: it sleeps on a word of shared memory, which costs a tenth of the work that an event does, and thirty of these
- * share the cores with the callers. Started by agent-threads.ts; nothing else may import this program.
+ * event loop: it takes signatures from the desk, other jobs from its port, and sleeps on a word of shared memory, which costs a tenth
+ * of what an event does. Started by agent-threads.ts; nothing else may import this program.
  */
 import { flushCompileCache } from 'node:module'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { refusedJob } from './agent-job-answer.ts'
-import type {
-  FromThread,
-  Job,
-  JobAnswer,
-  SessionJobs,
-  ShortAnswer,
-  ShortJob,
-  ToThread
-} from './agent-thread-protocol.ts'
-import { type SessionJob, SessionWork } from './agent-work.ts'
+import { AgentAnswers } from './agent-answers.ts'
+import { type Refusal, refusal } from './agent-job-answer.ts'
+import type { DeskPlace, FromThread, Job, JobAnswer, JobName, SessionJobs, ToThread } from './agent-thread-protocol.ts'
+import { SessionWork } from './agent-work.ts'
 import { CallRefused, loadModule, openUserSession } from './module.ts'
-import { pack, unpack } from './packed.ts'
+import { SignDesk } from './sign-desk.ts'
+import { dataIn } from './sign-frames.ts'
 
 /** Answers are sent at the latest after this time, so that the main thread sees that calls go on. */
 const flushMs = 20
+/** How long a worker that got no session leaves the work to others. */
+const restMs = 1_000
 
 if (parentPort !== null) join(parentPort)
 
@@ -32,9 +28,9 @@ function join(port: MessagePort): void {
       const library = loadModule(message.module)
       const slot = Buffer.from(message.slot)
       const session = new SessionWork(library, slot, openUserSession(library, slot), message.choices)
-      tell({ kind: 'joined' })
       flushCompileCache()
-      serve(port, session, tell)
+      tell({ kind: 'joined' })
+      new WorkerLoop(port, session, workerData).run()
     } catch (error) {
       if (!(error instanceof CallRefused)) throw error
       tell({ kind: 'not-joined', failure: error.failure })
@@ -42,87 +38,123 @@ function join(port: MessagePort): void {
   })
 }
 
-function serve(port: MessagePort, session: SessionWork, tell: (message: FromThread) => void): never {
-  const wake: Int32Array = workerData.wake
-  for (let seen = 0; ; seen = Atomics.load(wake, 0)) {
-    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
-      const message: ToThread | ShortJob = next.message
-      if (isShort(message)) {
-        signRaw(message, port, session, tell)
+class WorkerLoop {
+  readonly #port: MessagePort
+  readonly #session: SessionWork
+  readonly #desk: SignDesk
+  readonly #thread: number
+  readonly #verifies: boolean
+  readonly #answers: AgentAnswers
+  /** 0 while there is a session. */
+  #restsUntil = 0
+
+  constructor(port: MessagePort, session: SessionWork, { desk, thread, verifies }: DeskPlace) {
+    this.#port = port
+    this.#session = session
+    this.#desk = new SignDesk(desk)
+    this.#thread = thread
+    this.#verifies = verifies
+    this.#answers = new AgentAnswers(this.#desk)
+  }
+
+  run(): never {
+    const [desk, thread] = [this.#desk, this.#thread]
+    desk.setResting(thread, false)
+    for (let obeyed = -1; ; ) {
+      const seen = desk.wakes(thread)
+      if (seen !== obeyed) this.#obey()
+      obeyed = seen
+      if (this.#restsUntil > 0 && !desk.allRest) {
+        const restMore = this.#restsUntil - performance.now()
+        if (restMore > 0) {
+          desk.sleep(thread, seen, restMore)
+          continue
+        }
+      }
+      const slot = desk.take()
+      if (slot !== null) {
+        this.#sign(slot)
         continue
       }
-      if (message.kind === 'forget') session.forget(message.key)
-      if (message.kind !== 'jobs') continue
-      session.learn(message.keys)
-      runAll(message.jobs, session, tell)
+      this.#answers.flush()
+      desk.sleepOrTake(thread, seen)
     }
-    Atomics.wait(wake, 0, seen)
   }
-}
 
-function isShort(message: ToThread | ShortJob): message is ShortJob {
-  return Array.isArray(message)
-}
+  #obey(): void {
+    for (let next = receiveMessageOnPort(this.#port); next !== undefined; next = receiveMessageOnPort(this.#port)) {
+      const message: ToThread = next.message
+      if (message.kind === 'learn') this.#session.learn(message.key)
+      if (message.kind === 'forget') this.#session.forget(message.key)
+      if (message.kind === 'jobs') this.#runAll(message.jobs)
+    }
+  }
 
-function signRaw(
-  [job, key, input]: ShortJob,
-  port: MessagePort,
-  session: SessionWork,
-  tell: (message: FromThread) => void
-) {
-  const began = performance.now()
-  const one = answer({ job, op: 'signRaw', ask: { key, input } }, session)
-  const ms = performance.now() - began
-  if (one.ok) port.postMessage([job, one.value as Uint8Array, ms] satisfies ShortAnswer)
-  else tell({ kind: 'answers', answers: [one], ms, last: true })
-}
+  #sign(slot: number): void {
+    const [desk, session] = [this.#desk, this.#session]
+    const key = desk.keyOf(slot)
+    // It may have been put in since we looked for messages, of which the key is one.
+    if (!session.knows(key)) this.#obey()
+    desk.turn(this.#thread)
+    try {
+      const room = desk.roomOf(slot)
+      const length = session.signInto(key, desk.inputOf(slot), room)
+      if (this.#verifies) {
+        const data = dataIn(desk.bodyOf(slot))
+        this.#answers.add(slot, session.verified(key, data, room.subarray(0, length)))
+      } else desk.pass(slot, length)
+      if (this.#restsUntil > 0) this.#restOver()
+    } catch (thrown) {
+      const { problem, again } = this.#refused('sign', thrown)
+      this.#tell({ kind: 'unsigned', slot, problem, again })
+    }
+    desk.turn(this.#thread)
+  }
 
-function runAll(jobs: readonly Job[], session: SessionWork, tell: (message: FromThread) => void): void {
-  let answers: JobAnswer[] = []
-  let done = 0
-  const began = performance.now()
-  let flushed = began
-  for (let index = 0; index < jobs.length; index++) {
-    const job = jobs[index] as Extract<Job, { op: keyof SessionJobs }>
-    if (job.op === 'signMany') {
-      const value = signMany(job, session)
-      done += value.signatures.lengths.length + (value.refused === null ? 0 : 1)
-      answers.push({ job: job.job, ok: true, value })
-    } else {
+  #runAll(jobs: readonly Job[]): void {
+    let answers: JobAnswer[] = []
+    let done = 0
+    const began = performance.now()
+    let flushed = began
+    for (const job of jobs as readonly Extract<Job, { op: keyof SessionJobs }>[]) {
+      answers.push(this.#answer(job))
       done += 1
-      answers.push(answer(job, session))
+      const now = performance.now()
+      const last = done === jobs.length
+      if (!last && now - flushed < flushMs) continue
+      this.#tell({ kind: 'answers', answers, ms: (now - began) / done, last })
+      answers = []
+      flushed = now
     }
-    const now = performance.now()
-    const last = index === jobs.length - 1
-    if (!last && now - flushed < flushMs) continue
-    tell({ kind: 'answers', answers, ms: (now - began) / done, last })
-    answers = []
-    flushed = now
   }
-}
 
-function signMany(
-  { job, ask }: Extract<Job, { op: 'signMany' }>,
-  session: SessionWork
-): SessionJobs['signMany']['answer'] {
-  const signatures: Uint8Array[] = []
-  const until = performance.now() + flushMs
-  for (const data of unpack(ask.data)) {
-    const one = answer({ job, op: 'sign', ask: { key: ask.key, data } }, session)
-    if (!one.ok) return { signatures: pack(signatures), refused: { problem: one.problem, again: one.again } }
-    signatures.push(one.value as Uint8Array)
-    if (performance.now() > until) break
+  #answer(job: Extract<Job, { op: keyof SessionJobs }>): JobAnswer {
+    try {
+      const value = this.#session.run(job)
+      if (this.#restsUntil > 0) this.#restOver()
+      return { job: job.job, ok: true, value }
+    } catch (thrown) {
+      return { job: job.job, ok: false, ...this.#refused(job.op, thrown) }
+    }
   }
-  return { signatures: pack(signatures), refused: null }
-}
 
-function answer(job: Job & SessionJob, session: SessionWork): JobAnswer {
-  try {
-    return { job: job.job, ok: true, value: session.run(job) }
-  } catch (thrown) {
-    const refused = refusedJob(job, thrown)
+  #refused(op: JobName, thrown: unknown): Refusal {
+    const refused = refusal(op, thrown)
     const { failure, fatal } = refused.problem
-    if (failure !== null && (refused.again || !fatal)) session.replaceSession()
+    if (failure !== null && (refused.again || !fatal)) this.#session.replaceSession()
+    if (!this.#session.hasSession) {
+      this.#restsUntil = performance.now() + restMs
+      this.#desk.setResting(this.#thread, true)
+    }
     return refused
+  }
+
+  #restOver(): void {
+    this.#restsUntil = 0
+    this.#desk.setResting(this.#thread, false)
+  }
+
+  #tell(message: FromThread): void {
+    this.#port.postMessage(message)
   }
 }

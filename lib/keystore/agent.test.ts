@@ -215,7 +215,7 @@ describe('what never leaves', () => {
 
   for (const [who, sessions] of [
     ['the thread that signs', 1],
-    ['the main thread of the agent', 40]
+    ['the thread that verifies for all', 40]
   ] as const) {
     it(`a signature of another key, when ${who} verifies`, async () => {
       const { store: first, ref } = await openWith('EC-P256')

@@ -2,11 +2,14 @@
  * The hsm-agent: the process that holds the token. Started by agent-client.ts, dies with it, and may be killed at any time.
  * Its main thread never calls the library, so it can tell that a call hangs. Nothing else may import this program.
  */
+import { writeSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
-import { AgentCalls, type SignReport } from './agent-calls.ts'
-import type { AgentAnswer, AgentStart, FromAgent, SignedCalls, ToAgent } from './agent-protocol.ts'
+import { Socket } from 'node:net'
+import { AgentCalls } from './agent-calls.ts'
+import type { AgentAnswer, AgentCall, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
 import type { FromThread } from './agent-thread-protocol.ts'
 import { AgentThreads } from './agent-threads.ts'
+import { FrameReader, noCall, SignAnswers, signPipes } from './sign-frames.ts'
 
 const watchEveryMs = 50
 const aliveEveryMs = 250
@@ -17,7 +20,6 @@ let threads: AgentThreads | undefined
 let calls: AgentCalls | undefined
 let underWay = 0
 let answers: AgentAnswer[] = []
-let signed: SignedCalls[] = []
 let spokeAt = 0
 
 function tell(message: FromAgent): void {
@@ -26,9 +28,15 @@ function tell(message: FromAgent): void {
 }
 
 function open(request: AgentStart): void {
-  const opening = new AgentThreads(request, { hear, sessions: (count) => tell({ kind: 'sessions', count }) })
+  const opening = new AgentThreads(request, {
+    hear,
+    sessions: (count) => tell({ kind: 'sessions', count }),
+    unsigned: (call) => calls?.unsigned(call)
+  })
   threads = opening
-  calls = new AgentCalls(opening)
+  calls = new AgentCalls(opening, report)
+  const frames = new FrameReader((call, body) => calls?.sign({ call, body }))
+  new Socket({ fd: signPipes.calls, writable: false }).on('data', (piece) => frames.read(piece))
   setInterval(() => watch(opening), watchEveryMs)
 }
 
@@ -40,6 +48,7 @@ function hear(message: FromThread): void {
       flushCompileCache()
       break
     case 'finalized':
+      sayNoMore()
       tell({ kind: 'closed' })
       break
     case 'step':
@@ -51,36 +60,30 @@ function hear(message: FromThread): void {
   }
 }
 
-function run({ calls: others, signs }: Extract<ToAgent, { kind: 'calls' }>, by: AgentCalls): void {
-  underWay += others.length
-  for (const call of others) void by.answer(call).then(report.answered)
-  for (const batch of signs) {
-    underWay += batch.calls.length
-    by.sign(batch, report)
-  }
-}
-
-const report: SignReport = {
-  answered: (answer) => {
-    underWay -= 1
-    answers.push(answer)
-    flushSoon()
-  },
-  signed: (some) => {
-    underWay -= some.calls.length
-    signed.push(some)
-    flushSoon()
-  }
+function run(batch: readonly AgentCall[], by: AgentCalls): void {
+  underWay += batch.length
+  for (const call of batch)
+    void by.answer(call).then((answer) => {
+      underWay -= 1
+      report(answer)
+    })
 }
 
 /** What is answered in the same turn travels together. */
-function flushSoon(): void {
-  if (answers.length + signed.length > 1) return
+function report(answer: AgentAnswer): void {
+  answers.push(answer)
+  if (answers.length > 1) return
   setImmediate(() => {
-    tell({ kind: 'answers', answers, signed })
+    tell({ kind: 'answers', answers })
     answers = []
-    signed = []
   })
+}
+
+/** All signatures are on the pipe, where the word that follows by IPC could overtake them. */
+function sayNoMore(): void {
+  const last = new SignAnswers()
+  last.add(noCall, Buffer.alloc(0))
+  writeSync(signPipes.answers, last.take())
 }
 
 /** A call that hangs never comes back, and only SIGKILL ends it: the client does that. */
@@ -88,7 +91,7 @@ function watch(opened: AgentThreads): void {
   const now = performance.now()
   const late = opened.overdue(now)
   if (late !== null) tell({ kind: 'hung', op: late.op, ms: late.deadlineMs })
-  else if (underWay > 0 && now - spokeAt > aliveEveryMs) tell({ kind: 'alive' })
+  else if ((underWay > 0 || opened.signing) && now - spokeAt > aliveEveryMs) tell({ kind: 'alive' })
 }
 
 process.on('message', (message: ToAgent) => {
@@ -101,7 +104,7 @@ process.on('message', (message: ToAgent) => {
       break
     case 'calls': {
       const by = calls
-      if (by !== undefined) run(message, by)
+      if (by !== undefined) run(message.calls, by)
       break
     }
     case 'close':

@@ -43,7 +43,7 @@ export class CallQueue {
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ call, resolve, reject })
-      this.#sendSoon()
+      this.sendSoon()
     })
   }
 
@@ -67,12 +67,12 @@ export class CallQueue {
         waiting?.reject(new AppError(code, detail, more))
       }
     }
-    this.#sendSoon()
+    this.sendSoon()
   }
 
-  signed(calls: readonly number[], signatures: readonly Uint8Array[]): void {
-    for (const [index, call] of calls.entries()) this.#taken(call)?.resolve(signatures[index])
-    this.#sendSoon()
+  /** Of several that come together `sendSoon` follows the last. */
+  signed(call: number, signature: Uint8Array): void {
+    this.#taken(call)?.resolve(signature)
   }
 
   #taken(call: number): Waiting | undefined {
@@ -92,7 +92,7 @@ export class CallQueue {
   }
 
   /** Calls of the same turn of the event loop go together. */
-  #sendSoon(): void {
+  sendSoon(): void {
     if (this.#sending || this.#waiting.length === 0) return
     this.#sending = true
     setImmediate(() => {

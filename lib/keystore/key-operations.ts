@@ -1,5 +1,6 @@
 /** Making keys and signing in an open session. Only for the children, like module.ts. */
 import pkcs11js from 'pkcs11js'
+import { callFailure } from './ckr-error.ts'
 import { aesTemplate, curveOf, type KeyPlace, signingTemplates } from './key-templates.ts'
 import type { KeyAlgorithm } from './keystore.ts'
 import { attempt, CallRefused } from './module.ts'
@@ -44,15 +45,34 @@ export function generateSigningPair(
   throw refused
 }
 
-/** For the longest signature that we know of, and copied from at once: making it anew each time costs as much as the call. */
-const signatureRoom = Buffer.alloc(512)
+/** The longest signature that we know of. */
+export const mostSignature = 512
+const withEc: pkcs11js.Mechanism = { mechanism: pkcs11js.CKM_ECDSA }
+const withRsa: pkcs11js.Mechanism = { mechanism: pkcs11js.CKM_RSA_PKCS }
 
 /** @param input what the mechanism takes: a digest for EC, a DigestInfo for RSA; answers r||s or the RSA signature */
 export function signRaw(open: OpenSession, algorithm: string, key: pkcs11js.Handle, input: Buffer): Buffer {
-  const { library, session } = open
-  const mechanism = { mechanism: algorithm.startsWith('RSA') ? pkcs11js.CKM_RSA_PKCS : pkcs11js.CKM_ECDSA }
-  attempt('C_SignInit', () => library.C_SignInit(session, mechanism, key))
-  return Buffer.from(attempt('C_Sign', () => library.C_Sign(session, input, signatureRoom)))
+  const room = Buffer.alloc(mostSignature)
+  return room.subarray(0, signInto(open, algorithm, key, input, room))
+}
+
+/** The same into `room`, of at least `mostSignature` bytes. @returns the length */
+export function signInto(
+  { library, session }: OpenSession,
+  algorithm: string,
+  key: pkcs11js.Handle,
+  input: Buffer,
+  room: Buffer
+): number {
+  // Written out, without attempt: thirty threads that call this now and then run it uncompiled, and feel each step.
+  let call = 'C_SignInit'
+  try {
+    library.C_SignInit(session, algorithm.startsWith('RSA') ? withRsa : withEc, key)
+    call = 'C_Sign'
+    return library.C_Sign(session, input, room).length
+  } catch (error) {
+    throw new CallRefused(callFailure(call, error))
+  }
 }
 
 /** Of an AES key, 6 hexadecimal digits. NSS keeps no CKA_CHECK_VALUE, so its definition is carried out (PKCS#11 v2.40, 4.10.2). */

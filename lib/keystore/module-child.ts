@@ -55,11 +55,13 @@ function maySwitchTo({ uid }: ServiceUser): boolean {
  * @param entry file URL of the program, e.g. new URL('./probe-child.ts', import.meta.url)
  * @param environment the whole of it but where Node keeps compiled code; from moduleStart, for both
  * @param user whom to become, where this process may; absent: the child is who we are
+ * @param pipes how many, beside IPC: file descriptors 4 and following of the child
  */
 export function startModuleChild(
   entry: URL,
   environment: Readonly<Record<string, string>>,
-  user?: ServiceUser | undefined
+  user?: ServiceUser | undefined,
+  pipes = 0
 ): ModuleChild {
   const other = user !== undefined && maySwitchTo(user) ? user : null
   const prefix = guards(other)
@@ -71,7 +73,7 @@ export function startModuleChild(
     // Another user may not write where our compiled code is kept.
     env: { ...environment, ...(other === null ? compiledCode() : {}) },
     cwd: '/',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...Array<'pipe'>(pipes).fill('pipe')],
     serialization: 'advanced'
   })
   let words = ''

@@ -32,8 +32,13 @@ export function rsaJwk(modulus: Buffer, exponent: Buffer): PublicJwk {
 /** ECDSA r||s of a token to the DER that X.509 uses (RFC 3279 section 2.2.3). */
 export function ecdsaDer(raw: Uint8Array): Buffer {
   const half = raw.length / 2
-  const integers = Buffer.concat([derInteger(raw.subarray(0, half)), derInteger(raw.subarray(half))])
-  return Buffer.concat([Buffer.from([0x30, integers.length]), integers])
+  // Up to P-384 every length is one byte; written in place, since this is done for each signature.
+  const der = Buffer.allocUnsafe(raw.length + 8)
+  const middle = putInteger(der, 2, raw, 0, half)
+  const end = putInteger(der, middle, raw, half, raw.length)
+  der[0] = 0x30
+  der[1] = end - 2
+  return der.subarray(0, end)
 }
 
 /** DigestInfo of SHA-256 in front of the digest, for CKM_RSA_PKCS (RFC 8017 section 9.2). */
@@ -46,11 +51,17 @@ export function hashFor(algorithm: KeyAlgorithm): 'sha256' | 'sha384' {
   return algorithm === 'EC-P384' ? 'sha384' : 'sha256'
 }
 
-function derInteger(bytes: Uint8Array): Buffer {
-  const short = unsigned(bytes)
-  const first = short[0] ?? 0
-  const value = first >= 0x80 ? Buffer.concat([Buffer.from([0]), short]) : short
-  return Buffer.concat([Buffer.from([0x02, value.length]), value])
+/** An INTEGER at `at`, of the unsigned number from `start` to `end`. @returns where it ends */
+function putInteger(der: Buffer, at: number, bytes: Uint8Array, start: number, end: number): number {
+  let first = start
+  while (first < end - 1 && bytes[first] === 0) first++
+  const padded = (bytes[first] ?? 0) >= 0x80 ? 1 : 0
+  der[at] = 0x02
+  der[at + 1] = end - first + padded
+  if (padded === 1) der[at + 2] = 0
+  let to = at + 2 + padded
+  for (let from = first; from < end; from++) der[to++] = bytes[from] ?? 0
+  return to
 }
 
 /** Without leading zeros, at least one byte. */
