@@ -5,6 +5,10 @@ import { serveEndpoint } from './endpoint.ts'
 import { signingEndpoints } from './signing-endpoints.ts'
 
 export function registerSigning(app: FastifyInstance, { signing, audit }: Pick<Kms, 'signing' | 'audit'>): void {
+  const signed = async (keyId: string, messages: readonly string[]) => {
+    const bytes = messages.map((message) => Buffer.from(message, 'base64'))
+    return (await signing.sign(keyId, bytes)).map((signature) => Buffer.from(signature).toString('base64'))
+  }
   serveEndpoint(app, audit, signingEndpoints.createSigningKey, {
     subject: ({ body }) => body.tenant,
     work: ({ body }) => signing.create(body.tenant, body.algorithm)
@@ -12,16 +16,12 @@ export function registerSigning(app: FastifyInstance, { signing, audit }: Pick<K
   serveEndpoint(app, audit, signingEndpoints.signMessage, {
     subject: ({ params }) => params.keyId,
     work: async ({ params, body }) => {
-      const signature = await signing.sign(params.keyId, Buffer.from(body.message, 'base64'))
-      return { signature: Buffer.from(signature).toString('base64') }
+      const [signature] = await signed(params.keyId, [body.message])
+      return { signature }
     }
   })
   serveEndpoint(app, audit, signingEndpoints.signMessages, {
     subject: ({ params, body }) => `${params.keyId} (${body.messages.length} messages)`,
-    work: async ({ params, body }) => {
-      const messages = body.messages.map((message) => Buffer.from(message, 'base64'))
-      const signatures = await Promise.all(messages.map((message) => signing.sign(params.keyId, message)))
-      return { signatures: signatures.map((signature) => Buffer.from(signature).toString('base64')) }
-    }
+    work: async ({ params, body }) => ({ signatures: await signed(params.keyId, body.messages) })
   })
 }

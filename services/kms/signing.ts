@@ -24,10 +24,10 @@ export interface SigningKeys {
   /** Idempotent: one a tenant. @throws AppError conflict when the tenant has one of the other algorithm */
   readonly create: (tenant: string, algorithm: MessageSigningAlgorithm) => Promise<SigningKey>
   /**
-   * SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5 over `signedBytes(message)`, verified before it is released.
+   * SHA-256 with ECDSA (DER) or RSASSA-PKCS1-v1_5 over `signedBytes(message)` of each, verified before it is released: all or none.
    * @throws AppError not-found for an id that is not a signing key's, conflict when the token's key is not the one that was made
    */
-  readonly sign: (keyId: string, message: Buffer) => Promise<Uint8Array>
+  readonly sign: (keyId: string, messages: readonly Buffer[]) => Promise<Uint8Array[]>
 }
 
 interface KnownKey {
@@ -75,12 +75,12 @@ export function openSigningKeys(ring: KeyRing, link: KeyStoreLink, { timed }: Me
       const publicKey = publicKeyOf(key).export({ type: 'spki', format: 'pem' }).toString()
       return { keyId: key.id, algorithm, publicKey }
     },
-    sign: async (keyId, message) => {
+    sign: async (keyId, messages) => {
       const key = await find(keyId)
       return timed('sign', () =>
         link.use(async (store) => {
           await refuseOtherKey(store, key)
-          return store.sign(key.ref, signedBytes(message))
+          return Promise.all(messages.map((message) => store.sign(key.ref, signedBytes(message))))
         })
       )
     }
