@@ -12,7 +12,7 @@ import { streamEvents } from '../jobs/event-stream.ts'
 import { jobAnswer } from '../jobs/job-answer.ts'
 import { holderOf, jobDesk } from '../jobs/job-desk.ts'
 import { type JobParams, onceOf } from '../jobs/job-routes.ts'
-import { answerFormOf } from '../negotiation.ts'
+import { prefersPage } from '../negotiation.ts'
 import { answerFromSetup, keyHashOf } from './idempotency.ts'
 import { answerWith } from './kept-answer.ts'
 
@@ -49,7 +49,7 @@ export async function setupGone(
   }
   app.get<JobParams>('/setup/jobs/:id', { config: { own: true } }, async (request, reply) => {
     const job = await ownJob(request)
-    if (answerFormOf(request) === 'html') return reply.redirect('/', 303)
+    if (prefersPage(request)) return reply.redirect('/', 303)
     return { ...jobAnswer(job.document()), ...onceOf({ install, tls }, request, reply) }
   })
   app.get<JobParams>('/setup/jobs/:id/events', { config: { own: true } }, async (request, reply) =>

@@ -114,6 +114,9 @@ test('a POST is a job: 202 and its address; the same with Prefer: wait is answer
     (await ask('/setup/jobs', read)).json.jobs.map(({ id }: { id: string }) => id),
     [begun.json.id]
   )
+  // Plain curl names nothing.
+  const plain = await ask(address, read, { headers: { accept: '*/*' } })
+  assert.deepEqual([plain.status, plain.json.id], [200, begun.json.id])
   const tooShort = await ask(address, read, waiting(1))
   assert.deepEqual(
     [tooShort.status, tooShort.json.state, tooShort.headers.get('preference-applied')],

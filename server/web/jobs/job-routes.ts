@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { retryJob } from '../../install/jobs/begin.ts'
 import type { FollowedJob } from '../../install/jobs/jobs.ts'
-import { answerFormOf } from '../negotiation.ts'
+import { prefersPage } from '../negotiation.ts'
 import { answerBegun, untilEnded } from './begun-job.ts'
 import { streamEvents } from './event-stream.ts'
 import { jobAddress, jobAnswer } from './job-answer.ts'
@@ -22,7 +22,7 @@ export function jobRoutes(app: FastifyInstance, ground: SetupGround): void {
   const { jobs } = install
 
   app.get('/setup/jobs', async (request, reply) => {
-    if (answerFormOf(request) === 'html') {
+    if (prefersPage(request)) {
       const running = jobs.running()
       return reply.redirect(running === null ? '/setup' : jobAddress(running.id), 303)
     }
@@ -31,7 +31,7 @@ export function jobRoutes(app: FastifyInstance, ground: SetupGround): void {
 
   app.get<JobParams>('/setup/jobs/:id', async (request, reply) => {
     const job = await findJob(install, request.params.id)
-    if (answerFormOf(request) === 'html') return showJob(ground, request, reply, job.document())
+    if (prefersPage(request)) return showJob(ground, request, reply, job.document())
     const preferred = preferredWait(request)
     appliedWait(reply, preferred)
     await untilEnded(job, preferred ?? 0)
@@ -45,7 +45,7 @@ export function jobRoutes(app: FastifyInstance, ground: SetupGround): void {
 
   app.post<JobParams>('/setup/jobs/:id/cancel', async (request, reply) => {
     const job = await jobs.cancel(request.params.id)
-    if (answerFormOf(request) === 'html') return reply.redirect(jobAddress(job.id), 303)
+    if (prefersPage(request)) return reply.redirect(jobAddress(job.id), 303)
     return reply.code(202).header('location', jobAddress(job.id)).send(jobAnswer(job))
   })
 
