@@ -3,7 +3,8 @@
  * silent, and sometimes not when a port refuses: so each call has our deadline, and after a failure the client is replaced
  * and nothing is sent for a second. Its own recovery is switched off: that runs ping(8), for ever, a client each.
  */
-import Memcached from 'memcached'
+import { createRequire } from 'node:module'
+import type Memcached from 'memcached'
 import { AppError, messageOf } from '../errors/app-error.ts'
 
 /**
@@ -19,6 +20,8 @@ export interface CacheNode {
   readonly delete: (key: string) => Promise<boolean>
   readonly close: () => void
 }
+
+const require = createRequire(import.meta.url)
 
 type Answer<T> = (error: unknown, result: T) => void
 
@@ -93,7 +96,9 @@ export function openCacheNode(server: string, deadlineMs = 300, pauseMs = 1000):
 }
 
 function openClient(server: string): Memcached {
-  const client = new Memcached(server, options)
+  // Loaded at its first use: most commands have no cache to ask.
+  const Client: typeof Memcached = require('memcached')
+  const client = new Client(server, options)
   // Told by our own errors; without a listener "failure" and "issue" are only dropped, "error" would throw.
   client.on('failure', () => {})
   client.on('issue', () => {})

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CompactSign, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../config/private-file.ts'
 import { AppError } from '../errors/app-error.ts'
@@ -55,6 +55,7 @@ export async function issueEvaluationLicense(
   } satisfies LicenseClaims)
   if (!claims.success)
     throw new AppError('invalid-input', 'That is not an order for a license.', { cause: claims.error })
+  const { CompactSign, calculateJwkThumbprint, importJWK } = await import('jose')
   const jwk = await issuerKey(stateDir)
   return await new CompactSign(new TextEncoder().encode(JSON.stringify(claims.data)))
     .setProtectedHeader({ alg: 'ES256', typ: licenseType, kid: await calculateJwkThumbprint(jwk) })
@@ -66,6 +67,7 @@ export async function trustedIssuers(stateDir: string): Promise<LicenseIssuer[]>
   const folder = folderOf(stateDir)
   const names = await readdir(folder).catch(() => [])
   const issuers: LicenseIssuer[] = []
+  const { calculateJwkThumbprint } = await import('jose')
   for (const name of names.filter((one) => one.endsWith('.pub.json')).sort()) {
     const text = await readPrivateFile(join(folder, name))
     const publicKey = storedIssuer.parse(JSON.parse(text ?? '{}'))
@@ -87,6 +89,7 @@ async function issuerKey(stateDir: string): Promise<JWK> {
 }
 
 async function makeKey(): Promise<JWK> {
+  const { exportJWK, generateKeyPair } = await import('jose')
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   return exportJWK(privateKey)
 }

@@ -2,7 +2,7 @@
  * Licences: a signed statement (JWS, ES256, compact) of how many devices one licensee may manage until when. Whoever
  * holds an issuer's key can make one; an install trusts the issuers whose public keys it was given.
  */
-import { compactVerify, errors, importJWK, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
 
@@ -64,6 +64,8 @@ async function readSigned(
   text: string,
   issuers: readonly LicenseIssuer[]
 ): Promise<LicenseClaims | 'malformed' | 'unknown-issuer' | 'bad-signature'> {
+  // Loaded where it is used: most commands look at no licence.
+  const { compactVerify, errors, importJWK } = await import('jose')
   try {
     const { payload } = await compactVerify(
       text,

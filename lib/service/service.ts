@@ -21,6 +21,7 @@ import { registerHealth } from './health.ts'
 import { watchLifeline } from './lifeline.ts'
 import { noJsonSchemas } from './no-json-schemas.ts'
 import { answerProblem, newRequestId } from './problems.ts'
+import { awaitWord } from './standby.ts'
 
 /** The part of a configuration that this room uses; services/catalog.ts has the whole. */
 export interface ServiceConfig {
@@ -70,8 +71,13 @@ const stopWithinMs = 10_000
 /** Runs until it is told to stop; sets the process's exit code. */
 export async function runService<Config extends ServiceConfig>(spec: ServiceSpec<Config>): Promise<void> {
   const { values } = parseArgs({
-    options: { config: { type: 'string' }, 'check-config': { type: 'boolean', default: false } }
+    options: {
+      config: { type: 'string' },
+      'check-config': { type: 'boolean', default: false },
+      standby: { type: 'boolean', default: false }
+    }
   })
+  if (values.standby) awaitWord()
   let config: Config
   try {
     if (values.config === undefined) throw new AppError('invalid-input', 'Give --config FILE.')

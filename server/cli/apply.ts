@@ -6,6 +6,7 @@ import { writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { openLog } from '../../lib/log/log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
+import { deployedAddresses } from '../deploy/deployed-addresses.ts'
 import { identityFiles } from '../deploy/service-identity.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
 import type { Install } from '../install/install.ts'
@@ -134,7 +135,7 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     await wizard.close(!flags.exit)
     throw thrown
   }
-  const services = Object.fromEntries((await install.target.status()).map(({ name, address }) => [name, address]))
+  const services = await deployedAddresses(stateDir)
   const { ca } = identityFiles(stateDir, 'wizard')
   process.stdout.write(`${JSON.stringify({ install: install.id, changed, wizard: wizard.url, services, ca })}\n`)
   if (!flags.exit) await askedToStop

@@ -40,6 +40,11 @@ export interface DeployTarget {
    * @throws AppError deploy-failed with the last log lines, pin-rejected when it latched; the signal's reason
    */
   readonly deploy: (plan: ServicePlan, report: (phase: string) => void, watch?: DeployWatch) => Promise<ServiceStatus>
+  /**
+   * It will be deployed or restarted soon: its program may load its code meanwhile, and does nothing else. Not waited for, never
+   * throws; forgotten when nothing comes of it.
+   */
+  readonly prepare: (name: ServiceName) => void
   readonly status: () => Promise<readonly ServiceStatus[]>
   /** Takes up supervision of what an earlier wizard left running, and starts what should run and does not. */
   readonly resume: () => Promise<void>

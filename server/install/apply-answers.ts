@@ -1,5 +1,7 @@
 /** The unattended door: the steps that the plan names, in order, through the same submitStep as the form's. */
 import { messageOf } from '../../lib/errors/app-error.ts'
+import type { ServiceName } from '../../services/catalog.ts'
+import type { DefinedStep } from '../steps/define-step.ts'
 import type { StepId } from '../steps/step.ts'
 import { type AnswersFile, skipsOf } from './answers-file.ts'
 import type { Install } from './install.ts'
@@ -27,9 +29,11 @@ export async function applyAnswers(
   refuseSkips(file.skip ?? [])
   if (chosen.length === 0) return
   if (install.finishedAt() !== null) await install.reopen()
-  for (const step of install.steps.filter(({ id }) => chosen.includes(id))) {
+  const inOrder = install.steps.filter(({ id }) => chosen.includes(id))
+  for (const [index, step] of inOrder.entries()) {
     watch.signal?.throwIfAborted()
     watch.step?.(step.id, 'begun')
+    for (const service of startedNext(inOrder.slice(index))) install.target.prepare(service)
     const kept = (await install.answers()).get(step.id)?.values
     const outcome = await install.submit(step.id, file.steps[step.id] ?? kept ?? {}, {
       continueAnyway: file.continueAnyway,
@@ -44,4 +48,11 @@ export async function applyAnswers(
   await keepRecord(install).catch((thrown) => {
     watch.phase?.(`The install record could not be signed: ${messageOf(thrown)}`)
   })
+}
+
+/** More at once would take the processor from the step that is under way. */
+const preparedAtOnce = 2
+
+function startedNext(steps: readonly DefinedStep[]): readonly ServiceName[] {
+  return steps.flatMap(({ starts }) => starts ?? []).slice(0, preparedAtOnce)
 }

@@ -146,6 +146,10 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       services: database === null ? {} : { database }
     }
   }
+  const prepare = (id: StepId) => {
+    const { starts } = stepOf({ steps }, id)
+    if (starts !== null) target.prepare(starts)
+  }
   const ground: SubmitGround = {
     steps,
     answers,
@@ -160,6 +164,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       const secrets = await keepSecrets(keeper, step, submission)
       return opened.store().save(step, expected, { values: submission.values, secrets, findings, actor })
     },
+    prepare,
     apply: applyIn({ id, stateDir, steps, target, boot, opened, keeper, kms })
   }
   const pendingRow = async () => {
@@ -221,6 +226,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
         const found = await pendingRow()
         if (found?.step.id !== step) throw new AppError('conflict', 'There is nothing left to finish in this step.')
         await letGo(boot)
+        prepare(step)
         const submission = await restoreAnswers(keeper, found.step, found.row)
         const result = await ground.apply(step, found.row.revision, submission, watch)
         if (watch.showOnce === undefined) showOnce = result.showOnce

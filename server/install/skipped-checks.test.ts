@@ -21,6 +21,7 @@ test('whoever skips all checks of a peer never calls it, and the reason is kept 
     steps: [memcachedStep],
     answers: async () => new Map(),
     finished: () => false,
+    prepare: () => {},
     openSecret: async () => '',
     surroundings: async () => surroundings,
     save: async (...[step, , , findings, actor]) => saved.push([step, findings, actor]),

@@ -57,6 +57,8 @@ export interface SubmitGround {
     findings: readonly Finding[],
     actor: string
   ) => Promise<number>
+  /** What the step starts may get ready: never waited for, never fails. */
+  readonly prepare: (step: StepId) => void
   /** Applies and marks the revision done. */
   readonly apply: (
     step: StepId,
@@ -135,6 +137,7 @@ export async function submitStep(
   if (!parsed.ok) return { ok: false, fields: parsed.fields, findings: [] }
   const { submission } = parsed
   const watch = options.watch ?? {}
+  if (stored?.appliedAt == null) ground.prepare(id)
   const findings = await submission.check({ ...(await ground.surroundings(id)), skip }, watch)
   const failed = findings.some((finding) => finding.verdict === 'fail')
   const warned = findings.some((finding) => finding.verdict === 'warn')

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { sameText } from '../../lib/service/same-text.ts'
+import type { ServiceName } from '../../services/catalog.ts'
 import { type CheckSurroundings, type CheckWatcher, type Finding, runChecks } from '../checks/check.ts'
 import type { ApplyContext, Effect, EffectKind } from './apply-context.ts'
 import type { ApplyResult, EarlierAnswers, FieldView, Step, StepId } from './step.ts'
@@ -37,6 +38,8 @@ export interface DefinedStep {
   readonly fields: Readonly<Record<string, FieldView>>
   readonly checkIds: readonly string[]
   readonly makesStale: readonly StepId[]
+  /** See Step.starts; null: none. */
+  readonly starts: ServiceName | null
   readonly secretsBoundTo: readonly string[]
   /** False: something else is kept instead (a hash), so an empty field cannot mean "as before". */
   readonly keepsSecretsAsTyped: boolean
@@ -61,6 +64,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     fields: views,
     checkIds: step.checks.flatMap((check) => check.ids),
     makesStale: step.makesStale,
+    starts: step.starts ?? null,
     undo: step.undo ?? {},
     secretsBoundTo: step.secretsBoundTo ?? [],
     jsonSchema: () => ({ ...z.toJSONSchema(step.answers, { io: 'input', unrepresentable: 'any' }) }),

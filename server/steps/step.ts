@@ -3,6 +3,7 @@
  * install/steps.ts is the product's table of contents.
  */
 import type { z } from 'zod'
+import type { ServiceName } from '../../services/catalog.ts'
 import type { Check } from '../checks/check.ts'
 import type { ApplyContext, Effect, EffectKind } from './apply-context.ts'
 import type { Undo } from './undo-context.ts'
@@ -59,6 +60,8 @@ export interface Step<Id extends StepId = StepId, Answers = unknown> {
   readonly checks: readonly Check<Answers>[]
   /** Done steps that must be looked at again when this one's answers change. */
   readonly makesStale: readonly StepId[]
+  /** The service that apply starts, or starts again: its program may load its code while the checks run. */
+  readonly starts?: ServiceName
   /** A kept secret is dropped, and must be typed again, when one of these changes (never sent to another host). */
   readonly secretsBoundTo?: readonly KeysOfUnion<Answers>[]
   /** What may be stored of a secret instead of itself (the account's password becomes its argon2id hash). */

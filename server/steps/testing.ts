@@ -61,6 +61,7 @@ export function applyContext(given: Given = {}): TestContext {
     },
     deploy: {
       deploy: () => Promise.reject(none('target')),
+      prepare: () => {},
       status: async () => [],
       resume: async () => {},
       restart: () => Promise.reject(none('target')),

@@ -19,14 +19,20 @@ import { logTail, rotateLog, sizeOf } from './service-log.ts'
 import { reachOf } from './service-request.ts'
 import { move } from './service-states.ts'
 import { type Settled, untilReady } from './settling.ts'
+import { standbyOf } from './standby.ts'
 
 export interface Supervisor {
   /** @throws AppError deploy-failed | pin-rejected | invalid-input */
   readonly deploy: (config: unknown, report: (phase: string) => void, watch: DeployWatch) => Promise<ServiceStatus>
   /** Ends it and starts it as it was deployed; lifts a latch. @throws AppError out-of-order | deploy-failed | pin-rejected */
   readonly restart: (report: (phase: string) => void, watch: DeployWatch) => Promise<ServiceStatus>
-  /** Adopts what runs, starts what should. Never throws for a service that does not come up: its status says so. */
-  readonly resume: () => Promise<void>
+  /** Has the program load its code, in expectation of deploy or restart; does nothing else, and ends if neither comes. */
+  readonly prepare: () => void
+  /**
+   * Adopts what runs, at once; starts what should, after `needed`. Never throws for a service that does not come up: its status
+   * says so.
+   */
+  readonly resume: (needed: Promise<unknown>) => Promise<void>
   /** For good: a deployment under way is cut short, and nothing is started from then on. */
   readonly stop: () => Promise<void>
   /** Stops it for good and removes its folder. False: there was none. */
@@ -58,6 +64,8 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   let restarts = 0
   let crashes = 0
   let logFrom = 0
+  const program = { program: join(root, entry.program), run, lifelineFd }
+  const waiting = standbyOf(program)
   let backOff: NodeJS.Timeout | undefined
   /** Stopped for good: whatever still waits for its turn starts nothing. */
   let over = false
@@ -83,7 +91,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     // From here on its exit is no surprise.
     current = null
     if (running !== null) await end(running)
-    await endStrays(run.config)
+    await endStrays(run.config, waiting.pid())
   }
 
   const halt = async (why: string) => {
@@ -98,7 +106,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     await rotateLog(run.log)
     logFrom = await sizeOf(run.log)
     become('starting', 'starting')
-    current = await launch({ program: join(root, entry.program), run, configHash: hash, lifelineFd })
+    current = await launch(program, hash, waiting.take())
     if (over) void end(current.record)
     return current
   }
@@ -215,6 +223,8 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     if (config === null) throw new AppError('out-of-order', `${entry.title} is not deployed yet.`)
     report(`${entry.title}: restarting`)
     await setFlag(run.latched, false)
+    // Loads its code while the other one ends.
+    waiting.prepare()
     await halt('restarting')
     crashes = 0
     const running = await start(await configHash(config, stateDir))
@@ -232,10 +242,11 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     throw notReady(entry, whyNotReady(entry, outcome), await logTail(run.log, logFrom), run.log)
   }
 
-  const resume = async () => {
-    if (over) return
+  /** Adopts what runs. @returns what is to be started; null: nothing */
+  const lookAround = async (): Promise<(() => Promise<void>) | null> => {
+    if (over) return null
     const config = await readDeployedConfig(run)
-    if (config === null || current !== null) return
+    if (config === null || current !== null) return null
     const hash = await configHash(config, stateDir)
     const last = await readRecord(run.pid)
     const living = last !== null && isAlive(last) ? last : null
@@ -244,16 +255,39 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     if (latch !== null && latch.configHash !== null && latch.configHash !== hash) await setFlag(run.latched, false)
     else if (latch !== null) {
       become('starting', '')
-      return become('latched', latch.detail)
+      become('latched', latch.detail)
+      return null
     }
-    if (living === null && !(await hasFlag(run.wanted))) return endStrays(run.config)
+    if (living === null && !(await hasFlag(run.wanted))) {
+      await endStrays(run.config)
+      return null
+    }
     // Sealed while nobody supervised it: nothing has changed since, so starting it again would be in vain.
     const isSealed =
       living === null && last?.configHash === hash && (await exitOf(last, run)).code === exitCodes.pinRejected
-    if (isSealed) return seal(last)
-    const running = living !== null && living.configHash === hash ? take(living) : await start(hash)
-    watch(running)
-    settled(running, await settle(running, config))
+    if (isSealed) {
+      await seal(last)
+      return null
+    }
+    const supervise = async (running: RunningProcess) => {
+      watch(running)
+      settled(running, await settle(running, config))
+    }
+    if (living !== null && living.configHash === hash) {
+      await supervise(take(living))
+      return null
+    }
+    waiting.prepare()
+    return async () => {
+      if (!over && current === null) await supervise(await start(hash))
+    }
+  }
+
+  const resume = async (needed: Promise<unknown>) => {
+    const begin = await inTurn(lookAround)
+    if (begin === null) return
+    await needed
+    await inTurn(begin)
   }
 
   const statusNow = (config: unknown): ServiceStatus => ({
@@ -280,6 +314,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
 
   const stop = () => {
     over = true
+    waiting.drop()
     // A start that is being waited for is cut short: it may have minutes left.
     if (state === 'starting' && current !== null) void end(current.record)
     return inTurn(() => halt('stopped'))
@@ -288,7 +323,10 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   return {
     deploy: (config, report, watching) => inTurn(() => deploy(config, report, watching)),
     restart: (report, watching) => inTurn(() => restart(report, watching)),
-    resume: () => inTurn(resume),
+    prepare: () => {
+      if (!over) waiting.prepare()
+    },
+    resume,
     stop,
     remove: async () => {
       await stop()

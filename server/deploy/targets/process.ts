@@ -40,15 +40,13 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
       const all = await Promise.all(inOrder.map((name) => supervisors[name].status()))
       return all.filter((status) => status !== null)
     },
-    // Each after those that it needs; what runs already is only looked at, all at once.
+    prepare: (name) => supervisors[name].prepare(),
+    // What runs already is only looked at, all at once; what does not is started after those that it needs.
     resume: async () => {
       const resumed = new Map<ServiceName, Promise<unknown>>()
       for (const name of inOrder) {
         const needed = Promise.all(entries[name].needs.map((other) => resumed.get(other)))
-        resumed.set(
-          name,
-          needed.then(() => supervisors[name].resume())
-        )
+        resumed.set(name, supervisors[name].resume(needed))
       }
       await Promise.all(resumed.values())
     },

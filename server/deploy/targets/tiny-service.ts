@@ -9,9 +9,10 @@ import { z } from 'zod'
 import type { ServiceEntry, ServiceName } from '../../../services/catalog.ts'
 
 const program = `
-import { readFileSync, appendFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, readSync, appendFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import { Socket } from 'node:net'
+if (process.argv.includes('--standby') && readSync(0, Buffer.alloc(1)) === 0) process.exit(0)
 const config = JSON.parse(readFileSync(process.argv[process.argv.indexOf('--config') + 1], 'utf8'))
 appendFileSync(config.starts, Date.now() + ' ' + Object.keys(process.env).sort().join(',') + '\\n')
 const say = (level, msg) => process.stdout.write(JSON.stringify({ level, msg }) + '\\n')

@@ -16,6 +16,7 @@ export const completeStep = defineStep<'complete', CompleteAnswers>({
   fields: {},
   checks: completeChecks,
   makesStale: [],
+  starts: 'kms',
   plan: () => [
     'Recovery drill: encrypt under the master key, restart the KMS, decrypt',
     "Creates the account's signing key in the key store, and signs the install record with it",

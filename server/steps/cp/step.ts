@@ -25,6 +25,7 @@ export const cpStep = defineStep<'cp', CpAnswers>({
   },
   checks: cpChecks,
   makesStale: ['complete'],
+  starts: 'cp',
   effects: () => [
     { kind: 'certificate', name: 'cp', of: ['cpHost'] },
     { kind: 'service', name: 'cp' }

@@ -70,6 +70,7 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
   },
   checks: daeChecks,
   makesStale: ['cp', 'complete'],
+  starts: 'dae',
   effects: (_answers, { account }) => [
     { kind: 'certificate-authority', name: `tenant/${account?.tenant}` },
     { kind: 'certificate', name: 'dae', of: ['daeHost'] },

@@ -154,6 +154,7 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   checks: kmsChecks,
   // The kept broker password is sealed under this key store's master key; the rest speaks to the KMS.
   makesStale: ['account', 'kafka', 'dae', 'mqs', 'cp', 'complete'],
+  starts: 'kms',
   secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'serial', 'nssFolder'],
   effects: () => [
     { kind: 'key', name: 'master', of: whereKeysAre },

@@ -25,6 +25,7 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
   },
   checks: mqsChecks,
   makesStale: ['cp', 'complete'],
+  starts: 'mqs',
   effects: () => [
     { kind: 'certificate', name: 'mqs', of: ['mqsHost'] },
     { kind: 'service', name: 'mqs' }
