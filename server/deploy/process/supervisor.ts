@@ -191,6 +191,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     const hash = await configHash(config, stateDir)
     const living = await readLivingRecord(run.pid)
     const same = living !== null && living.configHash === hash
+    if (same) waiting.drop()
     report(same ? `${entry.title}: already running, adopted` : `${entry.title}: starting`)
     // Until it has been ready it is not wanted: a wizard killed now must not keep restarting half a deployment.
     await setFlag(run.wanted, same && (await hasFlag(run.wanted)))
@@ -280,6 +281,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     waiting.prepare()
     return async () => {
       if (!over && current === null) await supervise(await start(hash))
+      else waiting.drop()
     }
   }
 

@@ -38,6 +38,16 @@ test('a prepared program has done nothing until its service is deployed, and is 
   assert.equal((await world.starts('kms')).length, 1)
 })
 
+test('a service that runs already is adopted, and the prepared program is let go', async (context) => {
+  const { world, target } = await begin(context)
+  const config = await world.configOf('kms')
+  const { pid } = await target.deploy({ name: 'kms', config }, silent)
+  target.prepare('kms')
+  const standby = (await standbys(world, 'kms')).find((one) => one !== pid) ?? 0
+  assert.equal((await target.deploy({ name: 'kms', config }, silent)).pid, pid)
+  while (!isGone(standby)) await delay(5)
+})
+
 test('a prepared program that is gone is no loss: another one is started', async (context) => {
   const { world, target } = await begin(context)
   target.prepare('kms')

@@ -48,7 +48,7 @@ async function mqsConfiguration(answers: MqsAnswers, context: ApplyContext) {
 }
 
 const withinMs = 10_000
-const askEveryMs = 100
+const askEveryMs = 30
 const probe = z.object({ eventId: z.string() })
 const event = z.object({ publishedAt: z.string().nullable() })
 const lag = z.object({ problem: z.string().nullable().optional() })
