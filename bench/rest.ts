@@ -16,9 +16,7 @@ const message = randomBytes(100)
 const body = { message: message.toString('base64') }
 const pathOf = ({ keyId }: BenchKey) => `/v1/signing-keys/${keyId}/signatures`
 
-/** Messages in a call, where a caller has many to be signed. */
-const batch = 16
-const batchBody = { messages: Array.from({ length: batch }, () => body.message) }
+const batchBody = (batch: number) => ({ messages: Array.from({ length: batch }, () => body.message) })
 const batchPathOf = ({ keyId }: BenchKey) => `/v1/signing-keys/${keyId}/signature-batches`
 
 const slowTokenMs = 5
@@ -58,13 +56,15 @@ export const fastTokenBenchmark: Benchmark = {
     const kms = await startKms(availableParallelism())
     const hello = await startHello(kms)
     const cases: Case[] = []
-    for (const { algorithm, threads, floor, connections } of [
-      { algorithm: 'EC-P256', threads: 1, floor: 0.6, connections: 64 },
-      { algorithm: 'RSA-3072', threads: 2, floor: 0.7, connections: 8 }
+    for (const { algorithm, threads, floor, connections, batch } of [
+      // Calls of many messages: as many as the API takes, two calls at once, which is what the agent has under way (call-queue.ts); of
+      // RSA so many that the last of them is signed in time.
+      { algorithm: 'EC-P256', threads: 1, floor: 0.6, connections: 64, batch: 64 },
+      { algorithm: 'RSA-3072', threads: 2, floor: 0.7, connections: 8, batch: 8 }
     ] as const) {
       const key = await kms.newSigningKey(algorithm)
       await warmUp(kms, key, connections)
-      const batches = connections / 4
+      const batches = 2
       const bound = (rates: Readonly<Record<string, number>>) => harmonic(rateOf(rates, 'C'), rateOf(rates, 'hello'))
       const C = (ms: number) => rawLoop({ token: kms.token, keyId: key.keyId, algorithm, threads }, ms)
       const cores = threads === 1 ? 'one core' : 'two cores'
@@ -88,7 +88,7 @@ export const fastTokenBenchmark: Benchmark = {
       })
       cases.push({
         name: `${algorithm}, C on ${cores}, ${batches} connections, ${batch} messages a call`,
-        runs: { C, KMS: (ms) => signBatches(kms, key, batches, ms) },
+        runs: { C, KMS: (ms) => signBatches(kms, key, batches, batch, ms) },
         ratios: [{ name: 'KMS / C', floor, aim: null, of: (rates) => rateOf(rates, 'KMS') / rateOf(rates, 'C') }],
         ours: 'KMS',
         limits
@@ -117,8 +117,8 @@ function signOverRest(kms: BenchKms, key: BenchKey, connections: number, ms: num
   })
 }
 
-function signBatches(kms: BenchKms, key: BenchKey, connections: number, ms: number): Promise<Measured> {
-  return underLoad(kms, { path: batchPathOf(key), body: batchBody, connections, ms }, batch, (answer) => {
+function signBatches(kms: BenchKms, key: BenchKey, connections: number, batch: number, ms: number): Promise<Measured> {
+  return underLoad(kms, { path: batchPathOf(key), body: batchBody(batch), connections, ms }, batch, (answer) => {
     z.object({ signatures: z.array(z.string()).length(batch) })
       .parse(answer)
       .signatures.forEach((one) => {
