@@ -98,11 +98,12 @@ async function certificatesOf(database: Pool, device: string) {
   })
 }
 
-type CertificateState = 'valid' | 'not-yet-valid' | 'expired' | 'reserved' | 'discarded'
+type CertificateState = 'valid' | 'not-yet-valid' | 'expired' | 'superseded' | 'reserved' | 'discarded'
 
 /** What is on record, and for an issued one what the clock makes of it. */
 function stateOf(row: RowDataPacket): CertificateState {
-  if (row.state !== 'issued') return row.state === 'reserved' ? 'reserved' : 'discarded'
+  if (row.state === 'superseded' && Date.now() <= Date.parse(iso(row.not_after))) return 'superseded'
+  if (row.state !== 'issued' && row.state !== 'superseded') return row.state === 'reserved' ? 'reserved' : 'discarded'
   const now = Date.now()
   if (now < Date.parse(iso(row.not_before))) return 'not-yet-valid'
   return now > Date.parse(iso(row.not_after)) ? 'expired' : 'valid'

@@ -43,7 +43,7 @@ export function registerApi(app: FastifyInstance, { database, tenant, registrati
   app.get('/api/v1/devices', callers, async () => {
     const [rows] = await database.query<RowDataPacket[]>(
       `SELECT d.name, d.created_at, c.serial, c.not_after, c.state FROM devices d
-       LEFT JOIN certificates c ON c.device_id = d.id WHERE d.tenant = ? ORDER BY d.created_at DESC LIMIT 500`,
+       LEFT JOIN certificates c ON c.device_id = d.id AND c.state = 'issued' WHERE d.tenant = ? ORDER BY d.created_at DESC LIMIT 500`,
       [tenant]
     )
     return {

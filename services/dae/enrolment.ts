@@ -2,16 +2,15 @@
  * From a certificate request to a certificate on record (certificate-record.ts). What a device holds is what the database
  * says and what Kafka will be told; a device that lost our answer asks again, with the same key, and gets the same one.
  */
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import { Counter, type Registry } from 'prom-client'
 import { AppError } from '../../lib/errors/app-error.ts'
-import type { DeviceCertificateRequest, KmsClient } from '../../lib/kms-client/kms-client.ts'
-import type { Csr } from '../../lib/x509/csr.ts'
-import { acceptedSpki } from '../../lib/x509/weak-keys.ts'
+import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import { acceptableRequest } from './acceptable-request.ts'
 import type { Authority } from './authority.ts'
 import type { CertificateRecord } from './certificate-record.ts'
 import type { Registration, Registrations } from './registrations.ts'
+import { sameKey, signedCertificate } from './signed-certificate.ts'
 
 export interface Enrolment {
   /** @throws AppError unauthenticated for an unknown device, a wrong secret and an expired one alike */
@@ -63,10 +62,7 @@ export function openEnrolment({ kms, authority, registrations, record, metrics }
       const serial = await record.claim(registration, ca.keyId)
       try {
         const request = { csr: body, commonName: registration.deviceName, serial, days: ca.deviceDays }
-        const certificate = new X509Certificate(await signed(kms, ca.keyId, request))
-        if (certificate.serialNumber !== serial || !sameKey(certificate, csr)) {
-          throw new AppError('internal', 'The KMS answered the certificate of another request.')
-        }
+        const certificate = await signedCertificate(kms, ca.keyId, request, csr)
         await record.complete(registration, serial, certificate)
         enrolments.inc({ outcome: 'enrolled' })
         return certificate
@@ -77,22 +73,4 @@ export function openEnrolment({ kms, authority, registrations, record, metrics }
       }
     }
   }
-}
-
-/** Only a bad request is the device's fault: that the KMS refuses *us*, or is not there, is not told as a 401 or 404. */
-async function signed(kms: EnrolmentParts['kms'], caKeyId: string, request: DeviceCertificateRequest): Promise<string> {
-  try {
-    return await kms.issueDeviceCertificate(caKeyId, request)
-  } catch (thrown) {
-    if (thrown instanceof AppError && thrown.code === 'invalid-input') throw thrown
-    throw new AppError('service-unavailable', 'No certificate can be issued at the moment.', { cause: thrown })
-  }
-}
-
-/**
- * By their encodings: KeyObject.equals of an RSA and an EC key leaves an error in OpenSSL's queue, and the next read on any TLS
- * connection of the process fails with it (Node 24.21).
- */
-function sameKey(certificate: X509Certificate, csr: Csr): boolean {
-  return acceptedSpki(certificate.publicKey).equals(acceptedSpki(csr.publicKey))
 }

@@ -1,7 +1,8 @@
 /**
  * EST (RFC 7030, as RFC 8951 mends it): /cacerts for anybody, /simpleenroll with a registration's name and one-time
- * secret by HTTP Basic. Bodies are base64 with or without line breaks; errors are plain text (est-answers.ts).
+ * secret by HTTP Basic, /simplereenroll with the certificate that a device has in TLS. Bodies are base64 with or without line breaks; errors are plain text (est-answers.ts).
  */
+import type { X509Certificate } from 'node:crypto'
 import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors/app-error.ts'
@@ -10,12 +11,14 @@ import type { Attempts } from './attempts.ts'
 import type { Authority } from './authority.ts'
 import type { Enrolment } from './enrolment.ts'
 import { answerPlainly, certificatesAnswer } from './est-answers.ts'
+import type { Reenrolment } from './reenrolment.ts'
 
 export interface EstParts {
   /** Optional path label; empty: none. */
   readonly label: string
   readonly authority: Authority
   readonly enrolment: Enrolment
+  readonly reenrolment: Reenrolment
   readonly attempts: Attempts
 }
 
@@ -23,7 +26,10 @@ const bodyLimit = 64 * 1024
 /** Also for a database that accepts and stays silent: what is still being done then goes on, and asking again finds it. */
 const deadlineMs = 5000
 
-export function registerEst(app: FastifyInstance, { label, authority, enrolment, attempts }: EstParts): void {
+export function registerEst(
+  app: FastifyInstance,
+  { label, authority, enrolment, reenrolment, attempts }: EstParts
+): void {
   app.register(async (est) => {
     est.removeAllContentTypeParsers()
     est.addContentTypeParser('application/pkcs10', { parseAs: 'string', bodyLimit }, (_request, body, done) =>
@@ -34,9 +40,13 @@ export function registerEst(app: FastifyInstance, { label, authority, enrolment,
     const enrol = async (request: FastifyRequest) => {
       const { name, secret } = basicCredentials(request)
       const registration = await enrolment.authenticate(name, secret)
-      if (typeof request.body !== 'string') throw new AppError('invalid-input', 'Send application/pkcs10.')
-      return enrolment.enrol(registration, request.body, tlsUniqueOf(request))
+      return enrolment.enrol(registration, bodyOf(request), tlsUniqueOf(request))
     }
+    const exchange = async (request: FastifyRequest) => {
+      const device = await reenrolment.authenticate(shownBy(request))
+      return reenrolment.exchange(device, bodyOf(request), tlsUniqueOf(request))
+    }
+    const issued = 'application/pkcs7-mime; smime-type=certs-only'
 
     for (const base of label === '' ? [''] : ['', `/${label}`]) {
       est.get(`/.well-known/est${base}/cacerts`, async (_request, reply) => {
@@ -47,7 +57,7 @@ export function registerEst(app: FastifyInstance, { label, authority, enrolment,
       est.post(`/.well-known/est${base}/simpleenroll`, async (request, reply) => {
         try {
           const certificate = await within(deadlineMs, 'enrolment', () => enrol(request))
-          return certificatesAnswer(reply, 'application/pkcs7-mime; smime-type=certs-only', [certificate])
+          return certificatesAnswer(reply, issued, [certificate])
         } catch (thrown) {
           const refused = thrown instanceof AppError && thrown.code === 'unauthenticated'
           if (!refused || request.headers.authorization === undefined) throw thrown
@@ -59,8 +69,26 @@ export function registerEst(app: FastifyInstance, { label, authority, enrolment,
             .send('Too many failures; wait a minute.\n')
         }
       })
+
+      est.post(`/.well-known/est${base}/simplereenroll`, async (request, reply) => {
+        const certificate = await within(deadlineMs, 'exchange of a certificate', () => exchange(request))
+        return certificatesAnswer(reply, issued, [certificate])
+      })
     }
   })
+}
+
+function bodyOf({ body }: FastifyRequest): string {
+  if (typeof body !== 'string') throw new AppError('invalid-input', 'Send application/pkcs10.')
+  return body
+}
+
+/**
+ * The handshake has proved its key; whether it is one of ours is the record's to say, so it need not chain to what this
+ * listener trusts (that is the internal CA, for the roles of services).
+ */
+function shownBy({ raw: { socket } }: FastifyRequest): X509Certificate | null {
+  return socket instanceof TLSSocket ? (socket.getPeerX509Certificate() ?? null) : null
 }
 
 function basicCredentials(request: FastifyRequest): { name: string; secret: string } {

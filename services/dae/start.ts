@@ -9,6 +9,8 @@ import { openAuthority } from './authority.ts'
 import { openCertificateRecord } from './certificate-record.ts'
 import { openEnrolment } from './enrolment.ts'
 import { registerEst } from './est.ts'
+import { openReenrolment } from './reenrolment.ts'
+import { openReenrolmentRecord } from './reenrolment-record.ts'
 import { openRegistrations } from './registrations.ts'
 
 /** Whoever asks how we are waits two seconds at most. */
@@ -21,7 +23,8 @@ export async function startDae({ config, app, database, metrics }: Service<DaeCo
   const registrations = openRegistrations(database, config.tenant)
   const record = openCertificateRecord(database, config)
   const enrolment = openEnrolment({ kms, authority, registrations, record, metrics })
-  registerEst(app, { label: config.estLabel, authority, enrolment, attempts: openAttempts(cache) })
+  const reenrolment = openReenrolment({ kms, authority, record: openReenrolmentRecord(database, config), metrics })
+  registerEst(app, { label: config.estLabel, authority, enrolment, reenrolment, attempts: openAttempts(cache) })
   registerApi(app, { database, tenant: config.tenant, registrations })
 
   return {
