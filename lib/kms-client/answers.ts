@@ -62,6 +62,7 @@ export const answers = {
   signature: reads(z.object({ signature: z.base64() }).transform((answer) => Buffer.from(answer.signature, 'base64'))),
   rotation: reads(rotation),
   tenantCa: reads(z.object({ keyId: z.string(), certificate })),
+  succession: reads(z.object({ keyId: z.string(), certificate, newWithOld: certificate, oldWithNew: certificate })),
   certificate: reads(z.object({ certificate }).transform((answer) => answer.certificate)),
   serviceCertificate: reads(z.object({ certificate, ca: certificate })),
   dataKey: reads(z.object({ plaintext: secret, wrapped })),

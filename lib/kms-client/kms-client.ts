@@ -80,6 +80,14 @@ export interface DeviceCertificateRequest {
   readonly days: number
 }
 
+/** The next key of a CA under its name, and how both sign each other (RFC 4210 4.4). PEM. */
+export interface CaSuccession {
+  readonly keyId: string
+  readonly certificate: string
+  readonly newWithOld: string
+  readonly oldWithNew: string
+}
+
 /** Of a tenant, in the token; it signs messages and nothing else. */
 export interface SigningKey {
   readonly keyId: string
@@ -98,6 +106,8 @@ export interface KmsClient {
     algorithm: 'EC-P256' | 'EC-P384' | 'RSA-3072'
     days: number
   }) => Promise<{ keyId: string; certificate: string }>
+  /** Role wizard. The same successor each time. @throws AppError not-found */
+  readonly succeedTenantCa: (caKeyId: string, days: number) => Promise<CaSuccession>
   /** Role dae. Answers the certificate (PEM). */
   readonly issueDeviceCertificate: (caKeyId: string, request: DeviceCertificateRequest) => Promise<string>
   /** Role wizard: a TLS certificate for one of our services from the internal CA, for the public key in the CSR. */

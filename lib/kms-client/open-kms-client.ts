@@ -46,6 +46,8 @@ export function openKmsClient({ address, identity, deadlineMs = 5000 }: KmsClien
     listKeys: async () => answers.keys(await get('/v1/keys')),
     createTenantKey: async (tenant) => answers.key(await post('/v1/tenant-keys', { tenant }, keyCreationMs)),
     createTenantCa: async (spec) => answers.tenantCa(await post('/v1/tenant-cas', spec, keyCreationMs)),
+    succeedTenantCa: async (caKeyId, days) =>
+      answers.succession(await post(`/v1/cas/${encodeURIComponent(caKeyId)}/successor`, { days }, keyCreationMs)),
     issueDeviceCertificate: async (caKeyId, request) =>
       answers.certificate(await post(`/v1/cas/${encodeURIComponent(caKeyId)}/device-certificates`, request)),
     issueServiceCertificate: async (spec) => answers.serviceCertificate(await post('/v1/service-certificates', spec)),

@@ -12,6 +12,7 @@ import { readDeployedConfig, runFolder } from '../deploy/process/run-folder.ts'
 import { reachOf } from '../deploy/process/service-request.ts'
 import { wizardIdentity } from '../deploy/service-identity.ts'
 import { ending, printable, say } from './console.ts'
+import { registerSuccession } from './keys-succession.ts'
 import { keysText } from './keys-text.ts'
 
 interface Flags {
@@ -20,7 +21,7 @@ interface Flags {
 }
 
 export function registerKeys(program: Command, defaultState: string): void {
-  const keys = program.command('keys').description('Master key and tenant keys: list, rotate, destroy.')
+  const keys = program.command('keys').description('Keys of the install: list, rotate, succeed, destroy.')
   const command = (words: string, description: string) =>
     keys.command(words).description(description).option('--state <folder>', 'state folder of the install', defaultState)
 
@@ -41,6 +42,8 @@ export function registerKeys(program: Command, defaultState: string): void {
   rotation('tenant <name>', "a tenant's key").action((tenant: string, flags: Flags) =>
     ending(() => withKms(flags, (kms) => rotateKey(kms, resolve(flags.state), 'tenant', tenant)))
   )
+
+  registerSuccession(keys, defaultState)
 
   command('destroy <id>', 'Destroys a retired key for good. What a backup of the database still has under it is lost.')
     .option('--name <label>', 'label of the key; asked for when it is left out')

@@ -27,7 +27,7 @@ interface Known {
 }
 
 /** A successor is met this much later; without a database, what was read last goes on. */
-const freshMs = 60_000
+const freshMs = 10_000
 
 export function openAuthority(database: Pool, tenant: string): Authority {
   let known: Known | undefined

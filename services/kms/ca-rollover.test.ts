@@ -1,38 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomBytes, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { Agent } from 'node:https'
 import { after, before, test } from 'node:test'
-import { exchange } from '../../lib/kms-client/exchange.ts'
 import { file, openssl } from '../../lib/x509/testing.ts'
-import type { CaSuccession } from './ca-rollover.ts'
 import { newInstall, type RunningKms, type TestInstall } from './testing.ts'
 
 let install: TestInstall
 let kms: RunningKms
-let agent: Agent
 
 before(async () => {
   install = await newInstall('gemalto-safenet')
   kms = await install.start()
   await kms.listening()
-  const { certificate, key, ca } = install.identity('wizard')
-  agent = new Agent({ cert: readFileSync(certificate), key: readFileSync(key), ca: readFileSync(ca) })
 })
 after(() => {
-  agent.destroy()
   kms.child.kill('SIGTERM')
 })
 
-const succeed = (keyId: string, days = 3650) =>
-  exchange({
-    agent,
-    base: new URL(kms.address),
-    method: 'POST',
-    path: `/v1/cas/${keyId}/successor`,
-    body: { days },
-    deadlineMs: 20_000
-  }) as Promise<CaSuccession>
+const succeed = (keyId: string, days = 3650) => kms.client('wizard').succeedTenantCa(keyId, days)
 
 async function device(caKeyId: string): Promise<string> {
   const key = file(openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256'))

@@ -5,6 +5,7 @@
  */
 import { X509Certificate } from 'node:crypto'
 import { AppError } from '../../lib/errors/app-error.ts'
+import type { CaSuccession } from '../../lib/kms-client/kms-client.ts'
 import { namesOf } from '../../lib/x509/certificate-fields.ts'
 import { issueCertificate } from '../../lib/x509/issue.ts'
 import { newSerial } from '../../lib/x509/serial.ts'
@@ -15,14 +16,6 @@ import type { KeyRing } from './key-ring.ts'
 import type { KeyStoreLink } from './key-store-link.ts'
 import type { RingKey } from './key-table.ts'
 import type { Measures } from './measures.ts'
-
-/** PEM. */
-export interface CaSuccession {
-  readonly keyId: string
-  readonly certificate: string
-  readonly newWithOld: string
-  readonly oldWithNew: string
-}
 
 /** @throws AppError not-found when there is no such CA */
 export type SucceedCa = (keyId: string, days: number) => Promise<CaSuccession>

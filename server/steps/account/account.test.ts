@@ -68,6 +68,7 @@ function stubKms(): KmsClient & { readonly tenants: string[] } {
       }
     },
     createTenantCa: never,
+    succeedTenantCa: never,
     issueDeviceCertificate: never,
     issueServiceCertificate: never,
     createSigningKey: never,

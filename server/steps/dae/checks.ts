@@ -93,7 +93,7 @@ export const daeChecks: readonly Check<DaeAnswers>[] = [
 
 async function tenantCaSubject(database: Pool, tenant: string): Promise<string | null> {
   const [rows] = await database.query<RowDataPacket[]>(
-    'SELECT certificate FROM certificate_authorities WHERE tenant = ?',
+    'SELECT certificate FROM certificate_authorities WHERE tenant = ? ORDER BY created_at DESC LIMIT 1',
     [tenant]
   )
   const der: unknown = rows[0]?.certificate
