@@ -19,7 +19,10 @@ export async function post(address, body, page) {
   // No step's page: what was typed stays where it is.
   const refusal = new DOMParser().parseFromString(html, 'text/html')
   const words = [...refusal.querySelectorAll('main .intro, main .intro + p')].map(({ textContent }) => textContent)
-  fail(page, words.join(' '), refusal.querySelector('main .button'))
+  const link = refusal.querySelector('main .button')
+  link?.removeAttribute('class')
+  // An address in the words is for who has no link to it.
+  fail(page, words.join(' ').replace(/: \/\S+$/, '.'), link)
 }
 
 /**
@@ -32,14 +35,23 @@ export function follow(section, page, self = section.dataset.self) {
   let fetching = false
   let over = false
   let lost = false
+  let inPhase = false
   let source
   /** The server's clock by ours: nothing is told before it happens. */
   let skew = Number.NEGATIVE_INFINITY
 
   const on = {
     finding: ({ finding }) => showFinding(finding, page),
-    waiting: (event) => showWaiting(event, page),
-    phase: ({ title }) => page.say(title),
+    step: () => {
+      inPhase = false
+    },
+    // A phase says itself what it waits for.
+    waiting: (event) => inPhase || showWaiting(event, page),
+    phase: ({ title }) => {
+      inPhase = true
+      for (const row of document.querySelectorAll('#checks [data-since]')) row.remove()
+      page.say(title)
+    },
     cancelling: () => page.say('Stopping at the next safe point…'),
     end: (end) => finish(end)
   }
@@ -72,6 +84,7 @@ export function follow(section, page, self = section.dataset.self) {
     page.find('#job')?.remove()
     page.find('main').append(fetched)
     page.list(html)
+    fetched.scrollIntoView({ block: 'nearest' })
     view = viewOf(fetched, page)
     for (const event of told) view.take(event)
     tick()

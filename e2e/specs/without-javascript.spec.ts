@@ -1,9 +1,11 @@
 /** The whole install in a browser that runs no scripts: every button is a plain form post. */
 import { checkRow, errorOf, frameOf } from '../frame.ts'
 import { completePage } from '../pages/complete.ts'
+import { jobPage } from '../pages/job.ts'
 import { kmsPage } from '../pages/kms.ts'
 import { guidesChoices } from '../steps/entries.ts'
-import { keepScreen } from '../steps/look.ts'
+import { holdService } from '../steps/hold.ts'
+import { expectReflow, keepScreen } from '../steps/look.ts'
 import { completeSteps, goOn, openSetup, testAnswers } from '../steps/setup.ts'
 import { expect, test } from '../world/test.ts'
 
@@ -12,6 +14,7 @@ test.use({ javaScriptEnabled: false })
 test('an administrator whose browser runs no scripts installs with Gemalto SafeNet', async ({ page, world }) => {
   const frame = frameOf(page)
   const kms = kmsPage(page)
+  const job = jobPage(page)
   await openSetup(page, world)
   await completeSteps(page, world, guidesChoices, { upTo: 'database' })
 
@@ -47,7 +50,19 @@ test('an administrator whose browser runs no scripts installs with Gemalto SafeN
   await testAnswers(page)
   await expect(checkRow(page, 'kms.login')).toContainText('Logged in once as Crypto Officer.')
   await kms.password.fill(world.luna.pin)
-  await goOn(page, 'kms')
+  const holding = holdService(world, 'kms')
+  await goOn(page, 'kms', async () => {
+    await frame.next.click()
+    const release = await holding
+    // A page that loads itself anew while it is worked at, and leads on when that is done.
+    await expect(job.heading).toHaveText('Under way')
+    await expect(job.phases.last()).toContainText('waiting until it is ready')
+    await page.waitForEvent('load')
+    await expect(job.lookAgain).toBeVisible()
+    await expectReflow(page, 'a job without scripts')
+    await keepScreen(page, '31-job-no-scripts')
+    release()
+  })
 
   await completeSteps(page, world, guidesChoices, { from: 'memcached' })
   await goOn(page, 'complete')

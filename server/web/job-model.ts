@@ -45,7 +45,12 @@ export function jobModel(job: JobDocument, steps: readonly DefinedStep[], csrf: 
     standsMore: Math.max(0, stands.length - mostStands),
     ...(problem === null
       ? {}
-      : { problem: { detail: problem.detail, ...(problem.cure === undefined ? {} : { cure: problem.cure }) } }),
+      : {
+          problem: {
+            detail: problem.detail.split('\n')[0] ?? '',
+            ...(problem.cure === undefined ? {} : { cure: problem.cure })
+          }
+        }),
     ...(failed === undefined ? {} : { stoppedAt: failed.title }),
     cancellable: open,
     retryable

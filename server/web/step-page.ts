@@ -42,7 +42,7 @@ export async function stepPage(
   const running = install.jobs.running()
   return {
     product,
-    steps: stepLinks(progress, step.id),
+    steps: stepLinks(progress, step.id, running?.step),
     step: stepHead(install, step),
     sections: sectionsOf(
       Object.entries(step.fields).map(([name, view]) =>
@@ -55,7 +55,7 @@ export async function stepPage(
     ...(state.continueAnyway === undefined ? {} : { continueAnyway: state.continueAnyway }),
     plan: step.planFor(values),
     notes: [],
-    ...noticeOf(state.notice, pending),
+    ...noticeOf(state, pending && running?.step !== step.id),
     showOnce: state.showOnce ?? [],
     ...(running === null ? {} : { underWay: underWay(running) }),
     ...(state.job === undefined ? {} : { job: jobModel(state.job, install.steps, csrf) }),
@@ -65,14 +65,21 @@ export async function stepPage(
   }
 }
 
-function noticeOf(notice: string | undefined, pending: boolean): { notice?: string } {
+/** A job that failed says itself what is to be done; one that was cancelled is no problem, and has nothing in the summary. */
+function noticeOf({ notice, job }: PageState, pending: boolean): { notice?: string } {
   if (notice !== undefined) return { notice }
-  return pending ? { notice: 'This step was interrupted. Its answers are kept: press Next to finish it.' } : {}
+  if (job?.state === 'cancelled') return { notice: [job.problem?.detail, job.problem?.cure].filter(Boolean).join(' ') }
+  if (job !== undefined || !pending) return {}
+  return { notice: 'This step was interrupted. Its answers are kept: press Next to finish it.' }
 }
 
-/** @param shown the step of the page */
-export function stepLinks(progress: readonly StepProgress[], shown: StepId | null): readonly StepLink[] {
-  return progress.map((row) => link(row, shown))
+/** @param shown the step of the page @param underWay the one at which a job works */
+export function stepLinks(
+  progress: readonly StepProgress[],
+  shown: StepId | null,
+  underWay?: StepId | null
+): readonly StepLink[] {
+  return progress.map((row) => ({ ...link(row, shown), ...(row.id === underWay ? { underWay: true } : {}) }))
 }
 
 export function stepHead(install: Install, step: DefinedStep): SetupPage['step'] {

@@ -30,12 +30,17 @@ export async function showJob(
   const { csrf } = callerIn(request)
   const page: JobPage = {
     product,
-    steps: stepLinks(await install.progress(), job.step),
+    steps: stepLinks(await install.progress(), job.step, hasEnded(job) ? null : currentOf(job)),
     ...(job.step === null ? {} : { step: stepHead(install, stepOf(install, job.step)) }),
     job: jobModel(job, install.steps, csrf),
     findings: job.findings
   }
   return reply.viewAsync('/job.eta', page)
+}
+
+/** The step at which it works now. */
+function currentOf({ step, steps }: JobDocument) {
+  return steps.find(({ state }) => state === 'running')?.id ?? step
 }
 
 /** The step whose form asked for it. */
@@ -68,6 +73,8 @@ function formFields(install: Install, { step }: JobDocument): ReadonlySet<string
 function unsaid({ id, state, problem, findings, step, title }: JobDocument): readonly Finding[] {
   const told = findings.some(({ verdict }) => verdict === 'fail' || verdict === 'warn')
   if (state !== 'failed' || problem === null || told) return []
-  const { detail: say, cure } = problem
+  const { detail, cure } = problem
+  // The rest of it are lines of the log, which stand with their phase.
+  const [say = detail] = detail.split('\n')
   return [{ id: `${step ?? id}.apply`, title, verdict: 'fail', say, ...(cure === undefined ? {} : { cure }), ms: 0 }]
 }
