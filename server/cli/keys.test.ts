@@ -30,7 +30,7 @@ before(async () => {
     listen: { host: url.hostname, port: Number(url.port) },
     address: kms.address,
     tls: { certificate: install.identity('kms').certificate },
-    identity: { ca }
+    identity: { certificate: install.identity('kms').certificate, ca }
   }
   await writePrivateFile(runFolder(stateDir, 'kms').config, JSON.stringify(deployed))
 })
