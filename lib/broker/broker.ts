@@ -2,11 +2,10 @@
  * Kafka behind a thin port, with a hard deadline on every call: kafkajs has had no release for years, and what we need
  * of it is small. Used by the live checks, the Kafka step, MQS, and proofs that read an event back.
  */
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { clusterAdmin } from './cluster-admin.ts'
 import { consumeOne } from './consume-one.ts'
-import { brokerError, protocolError } from './errors.ts'
+import { brokerError } from './errors.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { type Produced, recordSender } from './produce.ts'
 
@@ -97,16 +96,13 @@ export function openBroker(settings: BrokerSettings, deadlineMs = 5000): Broker 
           await describeTopic(topic)
           continue
         }
-        await cluster.call(`creating topic ${topic}`, async (admin) => {
-          const until = performance.now() + deadlineMs
-          await admin.createTopics({
+        await cluster.call(`creating topic ${topic}`, (admin) =>
+          admin.createTopics({
             topics: [{ topic, numPartitions: partitions, replicationFactor: replication }],
-            // It would not look before a tenth of a second has passed; leaders are there sooner.
-            waitForLeaders: false,
+            waitForLeaders: true,
             timeout: deadlineMs
           })
-          while (!(await hasLeaders(admin, topic)) && performance.now() < until) await pause(leaderPauseMs)
-        })
+        )
       }
       return absent.map(({ topic }) => topic)
     },
@@ -128,20 +124,6 @@ async function clusterMetadata(admin: Admin): Promise<BrokerMetadata> {
     controller: brokers.some(({ nodeId }) => nodeId === controller) ? controller : null,
     brokers: brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port })),
     topics: await admin.listTopics()
-  }
-}
-
-const leaderPauseMs = 10
-const notYet: ReadonlySet<string> = new Set(['LEADER_NOT_AVAILABLE', 'UNKNOWN_TOPIC_OR_PARTITION'])
-
-async function hasLeaders(admin: Admin, topic: string): Promise<boolean> {
-  try {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
-    const partitions = topics.find(({ name }) => name === topic)?.partitions ?? []
-    return partitions.length > 0 && partitions.every(({ leader }) => leader >= 0)
-  } catch (thrown) {
-    if (notYet.has(protocolError(thrown))) return false
-    throw thrown
   }
 }
 

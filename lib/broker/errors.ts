@@ -25,14 +25,9 @@ export function brokerError(thrown: unknown): AppError {
   if (isNamed(inner, 'KafkaJSSASLAuthenticationError')) {
     return new AppError('unauthenticated', 'The broker refused the user name or password.', { cause: thrown })
   }
-  const code = byType[protocolError(thrown)] ?? 'broker-unavailable'
+  const type = inner instanceof Error && 'type' in inner ? String(inner.type) : ''
+  const code = byType[type] ?? 'broker-unavailable'
   return new AppError(code, messageOf(inner).slice(0, 300), { cause: thrown })
-}
-
-/** The protocol's name of it; empty when it is none of the protocol's. */
-export function protocolError(thrown: unknown): string {
-  const inner = innermost(thrown)
-  return inner instanceof Error && 'type' in inner ? String(inner.type) : ''
 }
 
 /** kafkajs wraps: KafkaJSAggregateError.errors, then .cause (retries exceeded), then the protocol's error. */
