@@ -126,6 +126,8 @@ export interface KmsClient {
   readonly unwrapDataKey: (wrapped: StoredDataKey, context: string, tenant?: string) => Promise<Buffer>
   /** Role wizard: the tenant's key that signs messages, EC P-256; made where there is none. @throws AppError conflict when it has another kind */
   readonly createSigningKey: (tenant: string) => Promise<SigningKey>
+  /** Role wizard: the next version, which signs from now on; the same for the same key. @throws AppError not-found */
+  readonly succeedSigningKey: (keyId: string) => Promise<SigningKey>
   /** @param message 1 to 65,535 bytes. @returns DER, ECDSA with SHA-256 over `signedBytes(message)` */
   readonly signMessage: (keyId: string, message: Uint8Array) => Promise<Buffer>
   /** Role wizard: makes a new version of a key and begins to re-wrap; the one under way when there is one. */

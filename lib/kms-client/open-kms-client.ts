@@ -56,6 +56,8 @@ export function openKmsClient({ address, identity, deadlineMs = 5000 }: KmsClien
       answers.plaintext(await post('/v1/data-keys/unwrap', { wrapped, context, tenant })),
     createSigningKey: async (tenant) =>
       answers.signingKey(await post('/v1/signing-keys', { tenant, algorithm: 'EC-P256' }, keyCreationMs)),
+    succeedSigningKey: async (keyId) =>
+      answers.signingKey(await post(`/v1/signing-keys/${encodeURIComponent(keyId)}/successor`, {}, keyCreationMs)),
     signMessage: async (keyId, message) =>
       answers.signature(
         await post(`/v1/signing-keys/${encodeURIComponent(keyId)}/signatures`, {

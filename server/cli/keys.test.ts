@@ -97,6 +97,18 @@ test('rotate tenant is for one tenant, and names one that there is', async () =>
   assert.match(none.stderr, /Nobody has no key/)
 })
 
+test('rotate signing makes the version that signs from now on, and the old one can be destroyed', async () => {
+  const wizard = kms.client('wizard')
+  const before = await wizard.createSigningKey('Acme')
+  const { code, stderr } = await keyscaler('rotate', 'signing', 'Acme')
+  assert.equal(code, 0, stderr)
+  const after = await wizard.createSigningKey('Acme')
+  assert.match(stderr, new RegExp(`"keyscaler signing Acme v2" \\(${after.keyId}\\) is active`))
+  assert.match(stderr, new RegExp(`\\(${before.keyId}\\) is retired: it signs no more`))
+  assert.equal((await keyscaler('destroy', before.keyId, '--name', 'keyscaler signing Acme')).code, 0)
+  assert.equal((await keyscaler('rotate', 'signing', 'Nobody')).code, 6)
+})
+
 test('an active key is not destroyed, an unknown one is not there, and without an install there is nothing to ask', async () => {
   const active = (await listed()).find(({ purpose, state }) => purpose === 'master' && state === 'active')
   assert.ok(active)

@@ -43,6 +43,14 @@ export function registerKeys(program: Command, defaultState: string): void {
     ending(() => withKms(flags, (kms) => rotateKey(kms, resolve(flags.state), 'tenant', tenant)))
   )
 
+  rotate
+    .command('signing <tenant>')
+    .description(
+      "Makes a new version of a tenant's signing key. It signs from now on; what the old one has signed verifies on."
+    )
+    .option('--state <folder>', 'state folder of the install', defaultState)
+    .action((tenant: string, flags: Flags) => ending(() => withKms(flags, (kms) => rotateSigning(kms, tenant))))
+
   registerSuccession(keys, defaultState)
 
   command('destroy <id>', 'Destroys a retired key for good. What a backup of the database still has under it is lost.')
@@ -101,6 +109,20 @@ async function rotateKey(
   say(`  keyscaler keys destroy ${rotation.fromKey}`)
 }
 
+/** There is nothing to wrap anew: the next version signs, the old one keeps its public key for what it has signed. */
+async function rotateSigning(kms: KmsClient, tenant: string): Promise<void> {
+  const isOurs = (key: KmsKey) => key.purpose === 'signing' && key.tenant === tenant && key.state === 'active'
+  const old = (await kms.listKeys()).find(isOurs)
+  if (old === undefined)
+    throw new AppError('not-found', `${tenant} has no signing key.`, { cure: 'keyscaler keys list' })
+  await kms.succeedSigningKey(old.id)
+  const next = (await kms.listKeys()).find(isOurs)
+  say(`"${next?.label}" (${next?.id}) is active.`)
+  say(`"${old.label}" (${old.id}) is retired: it signs no more, and what it has signed verifies with its public key,`)
+  say('which stays on record. To destroy it:')
+  say(`  keyscaler keys destroy ${old.id}`)
+}
+
 async function destroy(kms: KmsClient, id: string, given: string | undefined): Promise<void> {
   const key = (await kms.listKeys()).find((one) => one.id === id)
   if (key === undefined) throw new AppError('not-found', `There is no key ${id}.`, { cure: 'keyscaler keys list' })
@@ -109,15 +131,14 @@ async function destroy(kms: KmsClient, id: string, given: string | undefined): P
   say(`"${key.label}" (${id}) is ${state}.`)
 }
 
-async function askFor({ label }: KmsKey): Promise<string> {
+async function askFor({ label, purpose }: KmsKey): Promise<string> {
   if (!stdin.isTTY) {
     throw new AppError('invalid-input', 'The key was not named.', { cure: `Name it: --name "${label}"` })
   }
   const question = createInterface({ input: stdin, output: process.stderr })
+  const loss = purpose === 'signing' ? '' : ', and backups of the database from before its rotation open no more'
   try {
-    return await question.question(
-      `A destroyed key cannot be had back, and backups of the database from before its rotation open no more.\nType its label to go on: `
-    )
+    return await question.question(`A destroyed key cannot be had back${loss}.\nType its label to go on: `)
   } finally {
     question.close()
   }

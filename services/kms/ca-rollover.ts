@@ -16,6 +16,7 @@ import type { KeyRing } from './key-ring.ts'
 import type { KeyStoreLink } from './key-store-link.ts'
 import type { RingKey } from './key-table.ts'
 import type { Measures } from './measures.ts'
+import { successorOf } from './successor-key.ts'
 
 /** @throws AppError not-found when there is no such CA */
 export type SucceedCa = (keyId: string, days: number) => Promise<CaSuccession>
@@ -28,24 +29,13 @@ interface Authority {
 export function openCaRollover(ring: KeyRing, link: KeyStoreLink, measures: Measures): SucceedCa {
   const signerOf = (key: RingKey) => caSigner(key, link, measures)
 
-  async function successorOf(current: RingKey): Promise<RingKey> {
-    if (current.state === 'active') await ring.next(current, async (next) => next)
-    const versions = await ring.list()
-    const next = versions.find(
-      (key) => key.purpose === 'tenant-ca' && key.tenant === current.tenant && key.version === current.version + 1
-    )
-    const found = next === undefined ? null : await ring.find(next.id)
-    if (found === null) throw new AppError('internal', 'The successor of the CA was not made.')
-    return found
-  }
-
   return async (keyId, days) => {
     const current = await ring.find(keyId)
     if (current?.purpose !== 'tenant-ca' || current.certificate === null || current.state === 'destroyed') {
       throw new AppError('not-found', 'There is no such certificate authority.')
     }
     const old = { certificate: new X509Certificate(current.certificate), signer: signerOf(current) }
-    const successor = await successorOf(current)
+    const successor = await successorOf(ring, current)
     const der = await ring.certified(successor.id, async (fresh) => {
       const signer = signerOf(fresh)
       const subject = namesOf(old.certificate).subject

@@ -147,7 +147,10 @@ export const endpoints = {
     summary: 'Destroys a retired key that wraps nothing any more; its label must be named.',
     roles: ['wizard'],
     action: 'key.destroy',
-    keys: (['master', 'tenant', 'tenant-ca'] as const).map((purpose) => ({ purpose, to: 'destroy' as const })),
+    keys: (['master', 'tenant', 'tenant-ca', 'signing'] as const).map((purpose) => ({
+      purpose,
+      to: 'destroy' as const
+    })),
     params: requests.ca,
     body: requests.destruction,
     answer: answers.key

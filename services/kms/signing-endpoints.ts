@@ -13,6 +13,8 @@ const message = z
   .min(1)
   .max((mostMessage / 3) * 4)
 
+const signingKey = { keyId: z.string(), algorithm: z.string(), publicKey: z.string() }
+
 export const signingEndpoints = {
   createSigningKey: defineEndpoint({
     method: 'POST',
@@ -22,7 +24,7 @@ export const signingEndpoints = {
     action: 'signing-key.create',
     keys: [{ purpose: 'signing', to: 'create' }],
     body: z.strictObject({ tenant: requests.tenantKey.shape.tenant, algorithm: z.enum(['EC-P256', 'RSA-3072']) }),
-    answer: z.strictObject({ keyId: z.string(), algorithm: z.string(), publicKey: z.string() })
+    answer: z.strictObject(signingKey)
   }),
   signMessage: defineEndpoint({
     method: 'POST',
@@ -45,5 +47,36 @@ export const signingEndpoints = {
     params: requests.ca,
     body: z.strictObject({ messages: z.array(message).min(1).max(mostMessages) }),
     answer: z.strictObject({ signatures: z.array(z.base64()) })
+  }),
+  listSigningKeyVersions: defineEndpoint({
+    method: 'GET',
+    path: '/v1/signing-keys/:keyId/versions',
+    summary:
+      'All versions of a signing key with their public keys, newest first: what an older one has signed is verified with its own.',
+    roles: ['wizard', 'cp', 'dae'],
+    action: 'signing-key.list',
+    keys: [{ purpose: 'signing', to: 'list' }],
+    params: requests.ca,
+    answer: z.strictObject({
+      versions: z.array(
+        z.strictObject({
+          ...signingKey,
+          version: z.int(),
+          state: z.enum(['active', 'retired', 'destroyed'])
+        })
+      )
+    })
+  }),
+  succeedSigningKey: defineEndpoint({
+    method: 'POST',
+    path: '/v1/signing-keys/:keyId/successor',
+    summary:
+      'Makes the next version of a signing key, or answers the one that there is. It signs from now on; the old one signs no more.',
+    roles: ['wizard'],
+    action: 'signing-key.rotate',
+    keys: [{ purpose: 'signing', to: 'rotate' }],
+    params: requests.ca,
+    body: z.strictObject({}),
+    answer: z.strictObject(signingKey)
   })
 } as const

@@ -24,4 +24,12 @@ export function registerSigning(app: FastifyInstance, { signing, audit }: Pick<K
     subject: ({ params, body }) => `${params.keyId} (${body.messages.length} messages)`,
     work: async ({ params, body }) => ({ signatures: await signed(params.keyId, body.messages) })
   })
+  serveEndpoint(app, audit, signingEndpoints.listSigningKeyVersions, {
+    subject: ({ params }) => params.keyId,
+    work: async ({ params }) => ({ versions: await signing.versions(params.keyId) })
+  })
+  serveEndpoint(app, audit, signingEndpoints.succeedSigningKey, {
+    subject: ({ params }) => params.keyId,
+    work: ({ params }) => signing.succeed(params.keyId)
+  })
 }

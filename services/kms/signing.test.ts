@@ -93,6 +93,45 @@ test('many messages are signed in one call, each as if it were alone, and stand 
   await assert.rejects(post('kms', path, sent), { code: 'forbidden' })
 })
 
+test('a key is followed by its next version: that one signs, the old one no more, and what it has signed verifies on', async () => {
+  const first = await newKey('Rotated', 'EC-P256')
+  const old = await sign('dae', first.keyId, message)
+  const path = `/v1/signing-keys/${first.keyId}/successor`
+  await assert.rejects(post('dae', path, {}), { code: 'forbidden' })
+  const [next, same] = (await Promise.all([post('wizard', path, {}), post('wizard', path, {})])) as NewKey[]
+  assert.deepEqual(next, same)
+  assert.notEqual(next?.keyId, first.keyId)
+  assert.deepEqual(await newKey('Rotated', 'EC-P256'), next)
+  await assert.rejects(sign('dae', first.keyId, message), { code: 'conflict', message: /was followed by another/ })
+  const signature = await sign('dae', next?.keyId ?? '', message)
+  assert.equal(verify('sha256', signedBytes(message), next?.publicKey ?? '', signature), true)
+  assert.equal(verify('sha256', signedBytes(message), first.publicKey, signature), false)
+
+  const named = async (keyId: string) =>
+    (
+      (await get('cp', `/v1/signing-keys/${keyId}/versions`)) as {
+        versions: (NewKey & { version: number; state: string })[]
+      }
+    ).versions
+  const versions = await named(first.keyId)
+  assert.deepEqual(await named(next?.keyId ?? ''), versions)
+  assert.deepEqual(
+    versions.map(({ version, state, keyId }) => [version, state, keyId]),
+    [
+      [2, 'active', next?.keyId],
+      [1, 'retired', first.keyId]
+    ]
+  )
+  assert.equal(verify('sha256', signedBytes(message), versions[1]?.publicKey ?? '', old), true)
+
+  const wizard = kms.client('wizard')
+  const label = (await wizard.listKeys()).find(({ id }) => id === first.keyId)?.label ?? ''
+  await wizard.destroyKey(first.keyId, label)
+  assert.equal(verify('sha256', signedBytes(message), (await named(first.keyId))[1]?.publicKey ?? '', old), true)
+  await assert.rejects(sign('dae', first.keyId, message), { code: 'conflict' })
+  assert.equal(((await post('wizard', path, {})) as NewKey).keyId, next?.keyId, 'still the same successor')
+})
+
 test('a digest, nothing, too much and unknown members are refused', async () => {
   const { keyId } = await newKey('Strict', 'EC-P256')
   const path = `/v1/signing-keys/${keyId}/signatures`
@@ -154,10 +193,13 @@ async function sign(role: Role, keyId: string, bytes: Buffer): Promise<Buffer> {
   return Buffer.from(signature, 'base64')
 }
 
-function post(role: Role, path: string, body: unknown): Promise<unknown> {
+const post = (role: Role, path: string, body: unknown) => ask(role, 'POST', path, body)
+const get = (role: Role, path: string) => ask(role, 'GET', path)
+
+function ask(role: Role, method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
   const { certificate, key, ca } = install.identity(role)
   const files = { cert: readFileSync(certificate), key: readFileSync(key), ca: readFileSync(ca) }
   const agent = agents.get(role) ?? new Agent({ keepAlive: true, ...files })
   agents.set(role, agent)
-  return exchange({ agent, base: new URL(kms.address), method: 'POST', path, body, deadlineMs: 20_000 })
+  return exchange({ agent, base: new URL(kms.address), method, path, body, deadlineMs: 20_000 })
 }

@@ -62,7 +62,9 @@ before(async () => {
     destroyKey: { params: { keyId: rotation.fromKey }, body: { label: 'tenant' } },
     createSigningKey: { body: { tenant, algorithm: 'EC-P256' } },
     signMessage: { params: { keyId: signing.keyId }, body: { message: randomBytes(32).toString('base64') } },
-    signMessages: { params: { keyId: signing.keyId }, body: { messages: [randomBytes(32).toString('base64')] } }
+    signMessages: { params: { keyId: signing.keyId }, body: { messages: [randomBytes(32).toString('base64')] } },
+    listSigningKeyVersions: { params: { keyId: signing.keyId } },
+    succeedSigningKey: { params: { keyId: signing.keyId }, body: {} }
   }
 })
 

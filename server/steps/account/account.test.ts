@@ -72,6 +72,7 @@ function stubKms(): KmsClient & { readonly tenants: string[] } {
     issueDeviceCertificate: never,
     issueServiceCertificate: never,
     createSigningKey: never,
+    succeedSigningKey: never,
     signMessage: never,
     newDataKey: async (context, tenant) => {
       const [plaintext, data] = [randomBytes(32), randomUUID()]
