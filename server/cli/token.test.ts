@@ -52,7 +52,7 @@ test('a token of scope read reads and does no more; one of scope setup does what
     const { type, cure } = (await refused.json()) as { type: string; cure: string }
     assert.deepEqual([type, cure], ['/problems/forbidden', 'keyscaler token create --scope setup'])
   }
-  assert.equal((await ask('/setup/steps/welcome/check', writer, { acceptTerms: true })).status, 200)
+  assert.equal((await ask('/setup/steps/welcome/check', writer, { acceptTerms: true })).status, 202)
 
   const id = writer.split('_')[1] ?? ''
   const { stdout } = await keyscaler('list', '--state', stateDir, '--output', 'json')
