@@ -57,8 +57,9 @@ test('one address for all is fine without a port; the same explicit port is refu
   assert.equal((await findings(offered, earlier))['dae.port-free']?.verdict, 'pass')
 })
 
-test('a port that another program has is refused, one that the service itself has is fine', async () => {
+test('a port that another program has is refused, one that the service itself has is fine', async (context) => {
   const server = createServer().listen(0, '127.0.0.1')
+  context.after(() => server.close())
   await once(server, 'listening')
   const bound = server.address()
   assert.ok(bound !== null && typeof bound === 'object')
@@ -73,10 +74,9 @@ test('a port that another program has is refused, one that the service itself ha
   const listen = { host: '127.0.0.1', port: bound.port }
   await writePrivateFile(
     run.config,
-    JSON.stringify({ listen, address, tls: { certificate: '' }, identity: { ca: '' } })
+    JSON.stringify({ listen, address, tls: { certificate: '' }, identity: { certificate: '', ca: '' } })
   )
   assert.equal((await findings(address, {}, join(dir, 'state')))['dae.port-free']?.verdict, 'pass')
-  server.close()
 })
 
 test('no certificate is information: the internal CA issues one', async () => {
