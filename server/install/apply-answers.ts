@@ -51,7 +51,7 @@ export async function applyAnswers(
 }
 
 /** More at once would take the processor from the step that is under way. */
-const preparedAtOnce = 2
+const preparedAtOnce = 3
 
 function startedNext(steps: readonly DefinedStep[]): readonly ServiceName[] {
   return steps.flatMap(({ starts }) => starts ?? []).slice(0, preparedAtOnce)

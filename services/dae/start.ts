@@ -1,3 +1,5 @@
+// Nothing here uses it by this name: so it is loaded before the service's turn comes, with all the rest (standby.ts).
+import 'memcached'
 import { openCache } from '../../lib/cache/cache.ts'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
 import { within } from '../../lib/process/within.ts'

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+// Nothing here uses it by this name: so it is loaded before the service's turn comes, with all the rest (standby.ts).
+import 'kafkajs'
 import type { Pool } from 'mysql2/promise'
 import { type Broker, openBroker } from '../../lib/broker/broker.ts'
 import { messageOf } from '../../lib/errors/app-error.ts'
