@@ -233,7 +233,10 @@ function row(id, verdict, parts, offer, page) {
     if (part.name && offer) part.value = new URLSearchParams(offer.values)
   }
   const before = rowOf(id, page)
+  const waited = page.find('[data-since]', list)
   if (before) before.replaceWith(item)
+  // What is waited for stands last.
+  else if (verdict !== 'wait' && waited) waited.before(item)
   else list.append(item)
   section.hidden = false
   return item
