@@ -52,15 +52,16 @@ const probe = (module: string, deadlineMs = 2_000) =>
 describe('a library that misbehaves', { concurrency: 4 }, () => {
   const nullList = 'unsigned long C_GetFunctionList(void **list) { *list = 0; return 0; }'
   const constructors: readonly (readonly [string, string, string, Stopped])[] = [
-    ['hangs', 'for (;;) pause();', '', { step: 'load', why: 'hung', ms: 1_000 }],
-    ['spins', 'for (;;) ;', '', { step: 'load', why: 'hung', ms: 1_000 }],
+    ['hangs', 'for (;;) pause();', '', { step: 'load', why: 'hung', ms: 3_000 }],
+    ['spins', 'for (;;) ;', '', { step: 'load', why: 'hung', ms: 3_000 }],
     ['crashes', 'raise(SIGSEGV);', '', { step: 'load', why: 'crashed', signal: 'SIGSEGV' }],
     ['exits-well', '_exit(0);', '', { step: 'load', why: 'exited', exitCode: 0 }],
     ['has-no-functions', '', nullList, { step: 'initialize', why: 'crashed', signal: 'SIGSEGV' }]
   ]
   for (const [name, what, rest, expected] of constructors) {
     it(`is contained and named when it ${name.replaceAll('-', ' ')}`, async () => {
-      const { stopped } = await probe(evilLibrary(name, what, rest))
+      // The step has half of it: beside the others, the child's own start takes up to a second.
+      const { stopped } = await probe(evilLibrary(name, what, rest), 6_000)
       assert.deepEqual(stopped, expected)
       assert.equal(await gone(pidOf(name)), true)
     })
