@@ -3,12 +3,14 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
+import type { ProbeStep } from '../../../lib/keystore/probe-messages.ts'
 import { type LunacmPartition, readLunacm } from '../../../lib/luna-client/read-lunacm.ts'
 import { type Diagnosis, diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
 import { isSameKeyStore, keyStoreFromRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
-import { ending, printable, say } from '../console.ts'
-import { findingText } from '../finding-text.ts'
+import { waitingFor } from '../../checks/key-store/seen-key-store.ts'
+import { ending, say } from '../console.ts'
 import { readPassword, readPiped } from '../password-input.ts'
+import { teller } from './check-text.ts'
 import { writeReport } from './report.ts'
 import {
   clientsMeant,
@@ -66,6 +68,7 @@ async function check(flags: CheckFlags, pasted: boolean): Promise<void> {
   const whose = config.profile === 'nss' ? 'Key store password' : `Crypto Officer password of ${config.partition}`
   const pin = wantsLogin ? await readPassword({ prompt: whose, file: flags.passwordFile }) : null
   const record = await readKeyStoreRecord(stateDir)
+  const told = text ? teller() : { finding: () => {}, end: () => {} }
   const diagnosis = await diagnoseKeyStore(
     {
       config,
@@ -75,8 +78,9 @@ async function check(flags: CheckFlags, pasted: boolean): Promise<void> {
       // Another partition than the install's may be looked at, too; then there is nothing to compare with.
       record: record !== null && isSameKeyStore(config, record) ? record : null
     },
-    { finding: (finding) => text && process.stdout.write(printable(findingText(finding))), step: patience() }
+    { finding: told.finding, step: patience() }
   )
+  told.end(diagnosis)
   const failed = diagnosis.findings.some(({ verdict }) => verdict === 'fail')
   if (!text) process.stdout.write(`${JSON.stringify(answerOf(diagnosis, failed), null, 2)}\n`)
   if (flags.report !== undefined) {
@@ -145,11 +149,11 @@ function answerOf({ findings, evidence }: Diagnosis, failed: boolean): object {
 }
 
 /** Names a step that takes longer than a second, once. */
-function patience(): (step: string) => void {
+function patience(): (step: ProbeStep) => void {
   let timer: NodeJS.Timeout | undefined
   return (step) => {
     clearTimeout(timer)
-    timer = setTimeout(() => say(`waiting: ${step} …`), 1000)
+    timer = setTimeout(() => say(`waiting for ${waitingFor(step)} …`), 1000)
     timer.unref()
   }
 }

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { z } from 'zod'
 import { dpodZipFor } from '../../../lib/luna-client/testing.ts'
-import { readLunaState } from '../../../sandbox/luna/state.ts'
+import { readLunaState, setLunaFaults, setLunaState } from '../../../sandbox/luna/state.ts'
 import { createLunaToken, type LunaToken } from '../../../sandbox/luna/token.ts'
 
 const pin = 'the-crypto-officers-password'
@@ -134,6 +134,10 @@ describe('keyscaler hsm', { concurrency: 1, timeout: 240_000 }, () => {
     const said = piped.stdout + piped.stderr + filed.stdout + filed.stderr + readFileSync(report, 'utf8')
     assert.ok(!said.includes(pin))
     assert.doesNotMatch(filed.stdout, /[^\P{Cc}\n]/u)
+    assert.match(
+      filed.stdout,
+      new RegExp(`\\n\\nKeyScaler can use HSMoDnFIPS \\(slot 3, serial ${token.serial}\\)\\.\\n$`)
+    )
   })
 
   it('check --report leaves no name or serial number in the report, and only its owner may read it', () => {
@@ -177,6 +181,10 @@ describe('keyscaler hsm', { concurrency: 1, timeout: 240_000 }, () => {
       const { code, stdout } = await run(['check', ...state], 'a-wrong-password\n')
       assert.equal(code, 4, `${time}: ${stdout}`)
       assert.match(stdout, /^fail +Login/m)
+      assert.match(
+        stdout,
+        /\nskip {2}6 more were not reached\.\n\nKeyScaler cannot use HSMoDnFIPS .* yet: see "Login" above\.\n$/
+      )
     }
     assert.equal((await logins()).rejections, 1)
     assert.equal((await run(['check', ...state])).code, 3)
@@ -198,6 +206,39 @@ describe('keyscaler hsm', { concurrency: 1, timeout: 240_000 }, () => {
     assert.deepEqual([absent.code, list.code, check.code, elsewhere.code], [3, 4, 4, 4])
     assert.match(check.stdout, /^fail +PKCS#11 library/m)
     assert.match(elsewhere.stderr, /Found: slot 3 "HSMoDnFIPS"/)
+  })
+
+  it('a slot without a token, a blank partition and a call without an answer are told for what they are', async () => {
+    const client = ['--library', library, '--conf-path', join(home, 'dpod'), ...state]
+    try {
+      await setLunaState(token.confPath, { present: false })
+      const list = await run(['list', ...client])
+      assert.deepEqual([list.code, /Slot 3 is listed and holds no token/.test(list.stderr)], [0, true], list.stderr)
+      assert.match((await run(['show', ...client])).stderr, /Found: slot 3 without a token\. .*--no-login/)
+      await setLunaState(token.confPath, { present: true, initialised: false })
+      assert.match((await run(['show', ...client])).stderr, /Found: slot 3, not initialised\./)
+      await setLunaState(token.confPath, { initialised: true })
+      await setLunaFaults(token.confPath, 'C_GetSlotList=crash')
+      assert.match((await run(['list', ...client])).stderr, /could not list partitions\. .*crashed while listing slots/)
+    } finally {
+      await setLunaState(token.confPath, { present: true, initialised: true })
+      await setLunaFaults(token.confPath, '')
+    }
+  })
+
+  it('an install with a software key store has no partitions, and is told so', async () => {
+    const nss = join(home, 'nss-state')
+    mkdirSync(nss, { mode: 0o700 })
+    const record = { profile: 'nss', module: null, moduleSha256: null, confPath: null, folder: join(nss, 'nss') }
+    const token = { slot: 0, label: 'NSS', serial: '0', model: 'NSS 3', firmware: '0.0' }
+    writeFileSync(join(nss, 'key-store.json'), JSON.stringify({ ...record, ...token }), { mode: 0o600 })
+    for (const command of ['list', 'show']) {
+      const { code, stderr } = await run([command, '--state', nss])
+      assert.deepEqual([code, /software key store .*it has no partitions/.test(stderr)], [4, true], stderr)
+    }
+    const { code, stdout } = await run(['check', '--no-login', '--state', nss])
+    assert.equal(code, 0, stdout)
+    assert.match(stdout, /\nAs far as it shows without a login, KeyScaler can use the key store\.\n$/)
   })
 
   it('init-partition prints the guide’s session with slot and label, and changes nothing', async () => {

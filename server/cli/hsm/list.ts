@@ -19,13 +19,26 @@ async function list(flags: ClientFlags & { readonly output: string }): Promise<v
   for (const client of await clientsMeant(flags)) {
     const { kind, module, confPath } = client
     try {
-      const { slots, haGroups } = await listPartitions(configOf(client))
-      clients.push({ kind, library: module, confPath, problem: null, partitions: slots, haGroups })
+      const { slots, unusableSlots, haGroups } = await listPartitions(configOf(client))
+      clients.push({ kind, library: module, confPath, problem: null, partitions: slots, unusableSlots, haGroups })
       if (flags.output === 'json') continue
-      say(clientTitle(client))
-      process.stdout.write(`${printable(slotListText(slots, haGroups))}\n`)
+      // With the partitions, wherever they go: of several clients, each has its own.
+      process.stdout.write(`${printable(`${clientTitle(client)}\n${slotListText(slots, haGroups)}`)}\n`)
+      for (const { slot, failure } of unusableSlots) {
+        say(
+          `Slot ${slot} is listed and ${failure === null ? 'holds no token' : `does not answer (${failure.ckr})`}: \`vtl verify\` must show it.`
+        )
+      }
     } catch (thrown) {
-      clients.push({ kind, library: module, confPath, problem: messageOf(thrown), partitions: [], haGroups: [] })
+      clients.push({
+        kind,
+        library: module,
+        confPath,
+        problem: messageOf(thrown),
+        partitions: [],
+        unusableSlots: [],
+        haGroups: []
+      })
       say(messageOf(thrown))
       if (thrown instanceof AppError && thrown.cure !== undefined) say(`  ${thrown.cure}`)
     }

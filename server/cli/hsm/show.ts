@@ -7,7 +7,7 @@ import { observeHost } from '../../checks/host.ts'
 import { clientTitle, remarksOn } from '../../checks/hsm-client.ts'
 import { fipsModeOf } from '../../checks/key-store/evidence.ts'
 import { readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
-import { ending, printable, say } from '../console.ts'
+import { ending, printable } from '../console.ts'
 import { showInfoText } from './lunacm-text.ts'
 import { type PartitionFlags, partitionMeant, withOutput, withPartition } from './which-partition.ts'
 
@@ -47,13 +47,16 @@ async function show(flags: PartitionFlags & { readonly output: string }): Promis
     process.stdout.write(`${JSON.stringify({ ...answer, remarks, tested: table }, null, 2)}\n`)
     return
   }
-  say(clientTitle(inspection.client))
   const lines = remarks.map(({ verdict, say: words, cure }) =>
     [`${verdict.padEnd(5)} ${words}`, ...(cure === undefined ? [] : [`      Next: ${cure}`])].join('\n')
   )
   const width = Math.max(...table.map(({ what }) => what.length))
   const rows = table.map(({ what, tested, yours }) => `${what.padEnd(width)}  tested: ${tested}; yours: ${yours}`)
-  process.stdout.write(printable(`${showInfoText(token, fips)}\n${lines.join('\n')}\n\n${rows.join('\n')}\n`))
+  process.stdout.write(
+    printable(
+      `${clientTitle(inspection.client)}\n${showInfoText(token, fips)}\n${lines.join('\n')}\n\n${rows.join('\n')}\n`
+    )
+  )
 }
 
 async function fipsKnown(stateDir: string, serial: string): Promise<boolean | null> {

@@ -9,6 +9,7 @@ import type { SlotFacts } from '../../../lib/keystore/token-facts.ts'
 import { findHsmClients, type HsmClient } from '../../../lib/luna-client/client-discovery.ts'
 import { readHsmProposal } from '../../../lib/luna-client/proposal.ts'
 import { keyStoreFromRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
+import { stoppedWords } from '../../checks/key-store/seen-key-store.ts'
 
 export interface ClientFlags {
   readonly state: string
@@ -57,6 +58,16 @@ export async function clientsMeant(flags: ClientFlags): Promise<readonly HsmClie
   const own = await ownClient(resolve(flags.state))
   const all = own === null ? found : [own, ...found.filter(({ module }) => module !== own.module)]
   if (all.length > 0) return all
+  const record = await readKeyStoreRecord(resolve(flags.state))
+  if (record?.profile === 'nss') {
+    throw new AppError(
+      'check-failed',
+      `The keys of this install are in a software key store (${record.folder}): it has no partitions.`,
+      {
+        cure: '`keyscaler hsm check` looks at it. To look at an HSM client, give --library.'
+      }
+    )
+  }
   throw new AppError('check-failed', 'No HSM client was found on this machine.', {
     cure: 'Run `keyscaler hsm import <zip>` for Data Protection on Demand, install the Luna client, or give --library.'
   })
@@ -84,9 +95,16 @@ export async function partitionMeant(
       (typed || tokenInitialized)
   )
   const [token, other] = matches
-  const listed = seen.slots.map(({ slot, label }) => `slot ${slot} "${label}"`).join(', ')
+  const listed = [
+    ...seen.slots.map(({ slot, label, flags: { tokenInitialized } }) =>
+      tokenInitialized ? `slot ${slot} "${label}"` : `slot ${slot}, not initialised`
+    ),
+    ...seen.unusableSlots.map(({ slot }) => `slot ${slot} without a token`)
+  ].join(', ')
   if (token === undefined) {
-    throw new AppError('check-failed', 'The partition was not found.', { cure: `Found: ${listed || 'none'}.` })
+    throw new AppError('check-failed', 'The partition was not found.', {
+      cure: `Found: ${listed || 'none'}. \`keyscaler hsm check --no-login\` says what is wrong with one, and the next command.`
+    })
   }
   if (other !== undefined) {
     throw new AppError('invalid-input', 'Several partitions could be meant.', {
@@ -105,8 +123,10 @@ export async function listPartitions(config: Luna): Promise<ProbeFacts> {
   const seen = await probeToken(config)
   const { file, stopped } = seen
   if (file.problem === null && stopped === null) return seen
-  const why = file.problem ?? `${stopped?.why} in ${stopped?.step}`
-  throw new AppError('check-failed', `${config.module} could not list partitions (${why}).`, {
+  const facts = { ...seen, knownFailures: 0 }
+  const asked = { config, facts, step: null, pinGiven: false, record: null, runAs: null }
+  const why = stopped === null ? `: ${file.problem}.` : `. ${stoppedWords(asked)}`
+  throw new AppError('check-failed', `${config.module} could not list partitions${why}`, {
     cure: 'Run `keyscaler hsm check --no-login`: it says what is wrong, and the next command.'
   })
 }
