@@ -31,7 +31,7 @@ export function teller(write = (text: string) => void process.stdout.write(print
 }
 
 /** What the administrator asked: can it be used? */
-export function answerText({ findings, evidence }: Diagnosis): string {
+function answerText({ findings, evidence }: Diagnosis): string {
   const failed = findings.find(({ verdict }) => verdict === 'fail')
   const { token } = evidence
   const what =
