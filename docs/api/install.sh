@@ -45,7 +45,12 @@ post() {
 follow() {
   grep -q '^HTTP[^ ]* 202' "$work/head" || return 0
   job=$(sed -n 's/^[Ll]ocation: *\([^ ]*\).$/\1/p' "$work/head")
-  until curl -K "$work/curl.conf" --fail-with-body -o "$1" "$WIZARD$job" && ! grep -q '"endedAt":null' "$1"; do sleep 1; done
+  tries=0
+  until curl -K "$work/curl.conf" --fail-with-body -o "$1" "$WIZARD$job" && ! grep -q '"endedAt":null' "$1"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 600 ] || { echo "$job has not ended; it goes on, and $WIZARD$job tells how far it is" >&2; return 1; }
+    sleep 1
+  done
   grep -q '"problem":null' "$1" || { cat "$1" >&2; return 1; }
 }
 

@@ -12,7 +12,7 @@ import { type InstallWorld, openInstallWorld } from '../testing/world.ts'
 /** What was left is still there when another install comes and goes: the list stays until a person takes it away. */
 const leftFile = 'left-behind.json'
 
-describe('keyscaler destroy', { concurrency: 1, timeout: 480_000 }, () => {
+describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
   let world: InstallWorld
   let answers: string
   before(async () => {
