@@ -23,7 +23,7 @@ export interface KnownDevice {
 export interface ReenrolmentRecord {
   /** Null when this very certificate was never issued here. */
   readonly find: (shown: X509Certificate) => Promise<KnownDevice | null>
-  /** @returns the serial to sign with. @throws AppError conflict while another exchange of this device is on its way */
+  /** @returns the serial to sign with. @throws AppError conflict while another exchange of this device is on its way or when it won */
   readonly claim: (device: KnownDevice, caKeyId: string) => Promise<string>
   /** @throws AppError conflict when the older one was exchanged meanwhile */
   readonly complete: (device: KnownDevice, serial: string, certificate: X509Certificate) => Promise<void>
@@ -60,15 +60,20 @@ export function openReenrolmentRecord(
       withTransaction(database, async (connection) => {
         const serial = newSerial().toString('hex').toUpperCase()
         const now = new Date()
-        // A claim whose certificate is no longer reserved is over, whatever its time.
+        // A claim whose certificate is no longer reserved is over, whatever its time. The device was found before: whoever
+        // was faster since then has superseded its certificate, and nothing may be signed for it any more.
         const [claimed] = await connection.query<ResultSetHeader>(
-          `UPDATE registrations SET claimed_by = ?, claimed_until = ? WHERE id = ? AND (claimed_until IS NULL
-           OR claimed_until < ? OR NOT EXISTS
+          `UPDATE registrations SET claimed_by = ?, claimed_until = ?
+           WHERE id = ? AND EXISTS (SELECT 1 FROM certificates o WHERE o.serial = ? AND o.state = 'issued')
+           AND (claimed_until IS NULL OR claimed_until < ? OR NOT EXISTS
              (SELECT 1 FROM certificates c WHERE c.serial = registrations.claimed_by AND c.state = 'reserved'))`,
-          [serial, utcNow(new Date(now.getTime() + claimMs)), device.registration, utcNow(now)]
+          [serial, utcNow(new Date(now.getTime() + claimMs)), device.registration, device.serial, utcNow(now)]
         )
         if (claimed.affectedRows !== 1) {
-          throw new AppError('conflict', 'Another exchange of this certificate is on its way. Try again in a moment.')
+          throw new AppError(
+            'conflict',
+            'Another exchange of this certificate is on its way, or has just ended. Try again in a moment.'
+          )
         }
         await connection.query(
           `INSERT INTO certificates (serial, ca_key_id, registration_id, device_id, state, created_at)

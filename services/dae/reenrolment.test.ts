@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict'
 import type { X509Certificate } from 'node:crypto'
 import { before, test } from 'node:test'
+import { openPool } from '../../lib/database/pool.ts'
 import { file, openssl } from '../../lib/x509/testing.ts'
 import type { Identity } from '../testing/identities.ts'
 import type { RunningService } from '../testing/service-process.ts'
+import { atEnd } from '../testing/test-file.ts'
+import { openReenrolmentRecord } from './reenrolment-record.ts'
 import { challenged } from './testing/bound-device.ts'
 import { certificateIn, enrol, newKey, requestFor } from './testing/device.ts'
 import { type DaeInstall, newDae } from './testing/install.ts'
@@ -146,6 +149,23 @@ test('of many exchanges at once one is signed and on record', async () => {
     statuses.every((status) => [200, 403, 409].includes(status)),
     String(statuses)
   )
+})
+
+test('who found the certificate before another exchange of it ended gets no serial to sign with', async () => {
+  const device = await enrolled('tardy-1')
+  const asDae = openPool(install.login)
+  atEnd(() => asDae.end())
+  const record = openReenrolmentRecord(asDae, {
+    tenant: install.config.tenant,
+    deviceTopic: install.config.deviceTopic
+  })
+  const late = await record.find(device.certificate)
+  assert.ok(late)
+  assert.equal((await exchange(requestFor('tardy-1', newKey()), shown(device))).status, 200)
+  const before = await install.counts()
+  const [ca] = await install.sql('SELECT key_id FROM certificate_authorities')
+  await assert.rejects(record.claim(late, String(ca?.key_id)), { code: 'conflict' })
+  assert.deepEqual(await install.counts(), before)
 })
 
 test('the KMS is away: 503, nothing is exchanged, and the certificate is good afterwards', async () => {
