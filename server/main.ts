@@ -3,7 +3,7 @@
  * setup until it is done, the status page from then on. Supervises the services either way (process target).
  */
 import { watch } from 'node:fs'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
@@ -25,6 +25,9 @@ import { openAccess } from './web/access.ts'
 import { root } from './web/product.ts'
 import type { SetupRoutesOptions } from './web/setup-routes.ts'
 import { type WizardTls, wizardTls } from './web/wizard-tls.ts'
+
+// Not imported: an ES module import reads every export of node:http, and its WebSocket loads all of undici (30 ms).
+const { createServer } = process.getBuiltinModule('node:http')
 
 export interface ServeOptions {
   readonly stateDir: string

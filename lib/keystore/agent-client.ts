@@ -6,7 +6,7 @@ import { CallQueue } from './call-queue.ts'
 import { Countdown } from './countdown.ts'
 import type { TokenIdentity } from './keystore.ts'
 import { type LoginGate, loginOutcome } from './login-gate.ts'
-import { type ModuleChild, startModuleChild } from './module-child.ts'
+import type { ModuleChild } from './module-child.ts'
 import { callRefused, loginRefused, moduleEnded } from './open-problems.ts'
 import type { KeyStoreProfile } from './profiles/profile.ts'
 import { encodeCalls, FrameReader, noCall, signPipes } from './sign-frames.ts'
@@ -44,9 +44,10 @@ export class AgentClient {
   #noMoreAnswers = Promise.withResolvers<void>()
   #clock: Countdown | undefined
 
-  constructor(environment: Readonly<Record<string, string>>, options: AgentOptions) {
+  /** @param child its process, which nobody has spoken to yet (agent-ahead.ts) */
+  constructor(child: ModuleChild, options: AgentOptions) {
     this.#options = options
-    this.#child = startModuleChild(new URL('./agent.ts', import.meta.url), environment, undefined, 2)
+    this.#child = child
     this.#signCalls = this.#pipe(signPipes.calls)
     const answers = new FrameReader((call, body) => {
       if (call === noCall) this.#noMoreAnswers.resolve()

@@ -8,6 +8,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { freshState, readLunaState, setLunaFaults, setLunaState } from '../../sandbox/luna/state.ts'
 import { createLunaToken, type LunaToken } from '../../sandbox/luna/token.ts'
 import type { AppError } from '../errors/app-error.ts'
+import { agentAhead, startAgent } from './agent-ahead.ts'
 import type { EncryptsData, KeyStore } from './keystore.ts'
 import { type OpenOptions, openKeyStore } from './open-key-store.ts'
 import { openPinGuard, type PinGuard } from './pin-guard.ts'
@@ -55,6 +56,20 @@ describe('opening a key store', () => {
     const store = await open()
     assert.deepEqual([store.token.serial, store.token.label, store.token.slot], [token.serial, 'HSMoDnFIPS', 3])
     await store.createKey(keySpec())
+    assert.equal((await readLunaState(lunaFolder)).logins, 1)
+  })
+
+  it('uses the agent that was started ahead, logs in once, and says so when that one has died', async () => {
+    const agent = agentAhead(config({}))
+    const store = await open({ agent })
+    assert.equal(agent.take(), undefined)
+    await store.close()
+    const child = startAgent({ ChrystokiConfigurationPath: token.confPath })
+    child.kill()
+    await child.gone
+    await assert.rejects(open({ agent: { take: () => child, drop: () => child.kill() } }), {
+      code: 'key-store-unavailable'
+    })
     assert.equal((await readLunaState(lunaFolder)).logins, 1)
   })
 

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { AppError } from '../errors/app-error.ts'
+import { type AgentAhead, startAgent } from './agent-ahead.ts'
 import { AgentClient } from './agent-client.ts'
 import { inspectModuleFile } from './elf.ts'
 import { guardedLogin } from './guarded-login.ts'
@@ -28,6 +29,8 @@ export interface OpenOptions {
   readonly confirmed?: boolean | undefined
   /** Each step of opening as it begins. */
   readonly onStep?: ((step: string) => void) | undefined
+  /** A process that was started ahead for this configuration; absent: one is started now. */
+  readonly agent?: AgentAhead | undefined
   /** Time to open; the profile's by default. Milliseconds. */
   readonly openDeadlineMs?: number | undefined
   /** Time for one call (60 s and more for making a key); a call that takes longer costs the agent its life. Milliseconds. */
@@ -60,7 +63,7 @@ export async function openKeyStore(
   refuseOtherModule(file, config.moduleSha256)
   if (config.profile === 'nss') await prepareNssFolder(config.folder, options)
   const callDeadlineMs = options.callDeadlineMs ?? defaultCallDeadlineMs
-  const client = new AgentClient(start.environment, {
+  const client = new AgentClient(options.agent?.take() ?? startAgent(start.environment), {
     profile,
     gate: guardedLogin(config, pin, { guard: options.guard, confirmed: options.confirmed }),
     openDeadlineMs: options.openDeadlineMs ?? profile.deadlineMs(start.module),

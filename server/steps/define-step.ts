@@ -10,6 +10,9 @@ import type { ApplyContext, Effect, EffectKind } from './apply-context.ts'
 import type { ApplyResult, EarlierAnswers, FieldView, Step, StepId } from './step.ts'
 import type { Undo } from './undo-context.ts'
 
+// A schema is used a few times in the life of a process: compiling each to a function costs more than it saves.
+z.config({ jitless: true })
+
 export type FieldValue = string | number | boolean | readonly string[]
 
 /** Answers that passed the schema, ready to be checked, kept and applied. */

@@ -10,7 +10,7 @@ export async function applyKafka(answers: KafkaAnswers, context: ApplyContext): 
   const broker = openBroker(brokerSettingsOf(answers), 10_000)
   try {
     await sweepScratchTopics(broker, topicPrefix)
-    for (const topic of Object.values(topicsOf(topicPrefix))) {
+    const create = async (topic: string) => {
       context.report(`Creating topic ${topic}`)
       await context.effect(
         'topic',
@@ -21,6 +21,10 @@ export async function applyKafka(answers: KafkaAnswers, context: ApplyContext): 
         async () => (await broker.metadata()).topics.includes(topic)
       )
     }
+    // Side by side: most of each is waiting until the topic has a leader. What was begun is ended before the broker is left.
+    const ends = await Promise.allSettled(Object.values(topicsOf(topicPrefix)).map(create))
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   } finally {
     await broker.close()
   }

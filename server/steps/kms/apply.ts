@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { writePrivateFile } from '../../../lib/config/private-file.ts'
 import { AppError } from '../../../lib/errors/app-error.ts'
+import { type AgentAhead, agentAhead } from '../../../lib/keystore/agent-ahead.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
@@ -39,10 +40,15 @@ export async function applyKms(answers: KmsAnswers, context: ApplyContext): Prom
   const { host, address } = serviceAddress('kms', answers.kmsHost)
   const record = await readKeyStoreRecord(context.stateDir)
   const prepared = record !== null && (await isPrepared(config, host, record, context))
-  // Just before it is used: nobody logs in where nothing has to be made.
-  const proof = await proveJustBefore(config, prepared ? null : pinOf(answers), record, context)
-  if (!prepared || proof.evidence.token?.serial !== record.serial) {
-    await prepare(answers, config, host, { record, proof, context })
+  const agent = prepared ? undefined : agentAhead(config)
+  try {
+    // Just before it is used: nobody logs in where nothing has to be made.
+    const proof = await proveJustBefore(config, prepared ? null : pinOf(answers), record, context)
+    if (!prepared || proof.evidence.token?.serial !== record.serial) {
+      await prepare(answers, config, host, { record, proof, agent, context })
+    }
+  } finally {
+    agent?.drop()
   }
   await context.effect('service', 'kms', async () => {
     await context.deploy.deploy(
@@ -113,6 +119,8 @@ async function leaveOldKeyStore(record: KeyStoreRecord, database: Pool): Promise
 interface Preparation {
   readonly record: KeyStoreRecord | null
   readonly proof: Diagnosis
+  /** Loads its code while the proof is made. */
+  readonly agent: AgentAhead | undefined
   readonly context: ApplyContext
 }
 
@@ -120,13 +128,14 @@ async function prepare(
   answers: KmsAnswers,
   config: KeyStoreConfig,
   host: string,
-  { record, proof, context }: Preparation
+  { record, proof, agent, context }: Preparation
 ): Promise<void> {
   const { stateDir, database, report } = context
   if (record !== null && !isSameKeyStore(config, record)) await leaveOldKeyStore(record, database)
   report(`Opening the key store ${config.profile === 'nss' ? config.folder : config.partition}`)
   const store = await openKeyStore(config, pinOf(answers), {
     guard: openPinGuard(stateDir),
+    agent,
     // One key after the other: a thread for each core would be started for nothing.
     sessions: 1,
     // A store that is gone is never made again in silence: what its keys protect would be lost.
