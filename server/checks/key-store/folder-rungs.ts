@@ -1,5 +1,5 @@
 /** What is special about the software key store: its folder, and what it does not protect from. */
-import type { Rung } from '../check.ts'
+import type { Rung } from '../ladder-judge.ts'
 import type { SeenKeyStore } from './seen-key-store.ts'
 
 const field = 'nssFolder'

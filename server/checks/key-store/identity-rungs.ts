@@ -3,7 +3,7 @@
  * position: a token may be swapped for one of the same name, a partition be initialised again under its old serial.
  */
 import { guidePlaces } from '../../../lib/keystore/guide-places.ts'
-import type { Rung } from '../check.ts'
+import type { Rung } from '../ladder-judge.ts'
 import { storeName } from './key-store-record.ts'
 import { about, failureCure, failureWords, meant, type SeenKeyStore, stoppedHere, wanted } from './seen-key-store.ts'
 

@@ -1,7 +1,7 @@
 /** The first rungs for every key store: the library is a file that can be loaded, as the right user, and it starts. */
 import type { FileProblem } from '../../../lib/keystore/elf.ts'
 import { guidePlaces } from '../../../lib/keystore/guide-places.ts'
-import type { Rung } from '../check.ts'
+import type { Rung } from '../ladder-judge.ts'
 import { type SeenKeyStore, stoppedCure, stoppedHere, stoppedIn, stoppedWords } from './seen-key-store.ts'
 
 const unreadable: Readonly<Partial<Record<FileProblem, string>>> = {

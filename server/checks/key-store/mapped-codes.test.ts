@@ -9,7 +9,7 @@ import { guidePlaces } from '../../../lib/keystore/guide-places.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { setLunaFaults } from '../../../sandbox/luna/state.ts'
 import { createLunaToken } from '../../../sandbox/luna/token.ts'
-import { judgeLadder } from '../check.ts'
+import { judgeLadder } from '../ladder-judge.ts'
 import { type Diagnosis, diagnoseKeyStore } from './diagnose.ts'
 import { rungsFor } from './rungs.ts'
 

@@ -2,7 +2,8 @@
 import { guidePlaces } from '../../../lib/keystore/guide-places.ts'
 import { haGroupOf } from '../../../lib/keystore/ha-groups.ts'
 import type { SlotFacts } from '../../../lib/keystore/token-facts.ts'
-import type { Offer, Rung } from '../check.ts'
+import type { Offer } from '../check.ts'
+import type { Rung } from '../ladder-judge.ts'
 import {
   about,
   failureCure,

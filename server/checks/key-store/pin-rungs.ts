@@ -3,7 +3,7 @@ import { ckrOf } from '../../../lib/keystore/ckr.ts'
 import type { CallFailure } from '../../../lib/keystore/ckr-error.ts'
 import { guidePlaces } from '../../../lib/keystore/guide-places.ts'
 import { mostFailures } from '../../../lib/keystore/pin-rules.ts'
-import type { Rung } from '../check.ts'
+import type { Rung } from '../ladder-judge.ts'
 import {
   about,
   failureCure,

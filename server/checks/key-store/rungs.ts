@@ -1,7 +1,7 @@
 /** The ladder of a key store, in order. */
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { isPast, type ProbeStep } from '../../../lib/keystore/probe-messages.ts'
-import type { Rung } from '../check.ts'
+import type { Rung } from '../ladder-judge.ts'
 import { folderRungs } from './folder-rungs.ts'
 import { identityRung, sameMasterKeyRung } from './identity-rungs.ts'
 import { libraryRungs } from './library-rungs.ts'

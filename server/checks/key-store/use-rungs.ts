@@ -1,7 +1,7 @@
 /** The last rungs for every key store: what is offered, real operations with keys of the session, room, and the end. */
 import { guidePlaces } from '../../../lib/keystore/guide-places.ts'
 import type { RoundTrip, RoundTripName } from '../../../lib/keystore/probe-messages.ts'
-import type { Rung } from '../check.ts'
+import type { Rung } from '../ladder-judge.ts'
 import {
   about,
   failureCure,

@@ -1,7 +1,8 @@
 /** The machine itself against the guide's tables 2 and 4: only what cannot work at all fails. */
 
-import { defineLadder, type Outcome, type Rung } from '../../checks/check.ts'
+import { defineLadder } from '../../checks/check.ts'
 import { type HostSeen, observeHost } from '../../checks/host.ts'
+import type { Outcome, Rung } from '../../checks/ladder-judge.ts'
 import { hostRow, unsupported } from '../../steps/welcome/host-table.ts'
 
 /** GB: schema, logs and four services do not fit into less. */

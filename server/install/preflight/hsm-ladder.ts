@@ -1,8 +1,9 @@
 /** The HSM client as far as it can be told without slot and password: found, configured, `vtl verify`, `hsmusers`. No login. */
 import { findHsmClients } from '../../../lib/luna-client/client-discovery.ts'
 import { type ClientInspection, inspectClient } from '../../../lib/luna-client/inspect-client.ts'
-import { defineLadder, type Outcome, type Rung } from '../../checks/check.ts'
+import { defineLadder } from '../../checks/check.ts'
 import { clientTitle, configurationRemarks, hsmUserRemarks, type Remark, vtlRemarks } from '../../checks/hsm-client.ts'
+import type { Outcome, Rung } from '../../checks/ladder-judge.ts'
 
 type Seen = readonly ClientInspection[]
 

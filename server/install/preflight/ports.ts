@@ -1,5 +1,6 @@
 /** The fixed ports: an answer may name another one, so a port that is taken warns. */
-import { defineLadder, type Rung } from '../../checks/check.ts'
+import { defineLadder } from '../../checks/check.ts'
+import type { Rung } from '../../checks/ladder-judge.ts'
 import { fixedPorts, isOurs, listenTrouble } from '../../steps/port-check.ts'
 
 interface SeenPort {

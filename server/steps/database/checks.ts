@@ -1,5 +1,6 @@
 /** The ladder of the database step: from the name of the host to the rights of the account. */
-import { defineLadder, type Rung } from '../../checks/check.ts'
+import { defineLadder } from '../../checks/check.ts'
+import type { Rung } from '../../checks/ladder-judge.ts'
 import { type MysqlSeen, observeMysql } from '../../checks/mysql.ts'
 import type { LoginProblem } from '../../checks/mysql-login.ts'
 import { tlsCure, tlsSays } from '../../checks/tls.ts'

@@ -1,6 +1,7 @@
 /** Rungs: does the host resolve, and is what answers there a MySQL? */
-import type { Rung } from '../../checks/check.ts'
+
 import { dialCodes } from '../../checks/dial.ts'
+import type { Rung } from '../../checks/ladder-judge.ts'
 import type { MysqlSeen } from '../../checks/mysql.ts'
 
 const resolves: Rung<MysqlSeen> = {

@@ -1,5 +1,5 @@
 /** Rungs: is the server one that we can use, is the database free for us, and is the account strong enough? */
-import type { Rung } from '../../checks/check.ts'
+import type { Rung } from '../../checks/ladder-judge.ts'
 import type { MysqlSeen } from '../../checks/mysql.ts'
 
 /** MySQL 8.0, MariaDB 10.6: the oldest with JSON, utf8mb4 indexes and SKIP LOCKED (the outbox needs it). */

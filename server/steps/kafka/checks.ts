@@ -1,8 +1,9 @@
 /** The ladder of the Kafka step: brokers, encryption, login, cluster, topics, one record there and back. */
-import { defineLadder, type Rung, type Skips } from '../../checks/check.ts'
+import { defineLadder, type Skips } from '../../checks/check.ts'
 import { dialCodes } from '../../checks/dial.ts'
 import { isGood, type KafkaSeen, observeKafka } from '../../checks/kafka.ts'
 import type { BrokerGreeting } from '../../checks/kafka-greeting.ts'
+import type { Rung } from '../../checks/ladder-judge.ts'
 import { tlsCure, tlsSays } from '../../checks/tls.ts'
 import { brokerSettingsOf, type KafkaAnswers } from './answers.ts'
 

@@ -1,7 +1,8 @@
 /** The ladder of the licence step: who signed it, for what and whom, until when, for how many. */
 import { trustedIssuers } from '../../../lib/license/evaluation-issuer.ts'
 import { type LicenseVerdict, productName, verifyLicense } from '../../../lib/license/license.ts'
-import { defineLadder, type Rung } from '../../checks/check.ts'
+import { defineLadder } from '../../checks/check.ts'
+import type { Rung } from '../../checks/ladder-judge.ts'
 
 interface SeenLicense {
   readonly verdict: LicenseVerdict
