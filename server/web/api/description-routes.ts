@@ -9,7 +9,8 @@ import { prefersPage } from '../negotiation.ts'
 import { product } from '../product.ts'
 import type { ApiPage } from '../view-model.ts'
 import { openApiDocument } from './open-api.ts'
-import { bodySchemas, operations } from './operations.ts'
+import { operations } from './operations.ts'
+import { bodySchemas } from './request-bodies.ts'
 import { componentSchemas } from './schemas.ts'
 
 export async function descriptionRoutes(app: FastifyInstance): Promise<void> {

@@ -2,7 +2,8 @@
  * The wizard's API as an OpenAPI 3.1 document, made from the very schemas that answers are read with. docs/api/openapi.json
  * is this, held by a test.
  */
-import { bodySchemas, type Operation, operations } from './operations.ts'
+import { type Operation, operations } from './operations.ts'
+import { bodySchemas } from './request-bodies.ts'
 import { componentSchemas } from './schemas.ts'
 
 export function openApiDocument() {

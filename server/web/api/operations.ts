@@ -1,11 +1,9 @@
 /** Every call of setup for scripts, one row each: the description (open-api.ts), its page and the contract test read this. */
-import { skipSchema, stepSchema } from '../../install/answers-schema.ts'
 import { steps } from '../../install/steps.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
+import { agreedPlan, changePasswordBody, type Json, namedBody, objectSchema, wantedSteps } from './request-bodies.ts'
 import type { AnswerName } from './schemas.ts'
 import type { TokenScope } from './tokens.ts'
-
-type Json = Readonly<Record<string, unknown>>
 
 export interface Operation {
   readonly operationId: string
@@ -31,38 +29,6 @@ const planning = 'Plan and apply'
 const working = 'Jobs'
 const describing = 'About this API'
 
-const object = (properties: Json, required: readonly string[]): Json => ({
-  type: 'object',
-  properties,
-  ...(required.length === 0 ? {} : { required }),
-  additionalProperties: false
-})
-
-/** Of bodySchemas(). */
-const named = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
-
-const continueAnyway = { type: 'boolean', default: false, description: 'Warnings are accepted.' }
-
-const wantedSteps: Json = {
-  $schema: { type: 'string' },
-  apiVersion: { const: 'setup/v1' },
-  continueAnyway,
-  skip: {
-    type: 'array',
-    description: 'Checks that are not run, each with the reason; it is kept with the answers.',
-    items: skipSchema
-  },
-  steps: {
-    ...object(Object.fromEntries(steps.map(({ id }) => [id, named(`${id}.answers`)])), []),
-    description: 'A step that is absent keeps its answers, and so does a secret.'
-  }
-}
-const agreed: Json = {
-  type: 'string',
-  pattern: '^[0-9a-f]{64}$',
-  description: 'The hash of the plan that is agreed on.'
-}
-
 const fixed: readonly Operation[] = [
   {
     operationId: 'signIn',
@@ -71,7 +37,7 @@ const fixed: readonly Operation[] = [
     path: '/setup/session',
     summary: 'Spends the one-time code for a bearer token. A token of keyscaler token create needs none of this.',
     scope: null,
-    body: object({ code: { type: 'string', maxLength: 200, writeOnly: true } }, ['code']),
+    body: objectSchema({ code: { type: 'string', maxLength: 200, writeOnly: true } }, ['code']),
     status: 201,
     answer: 'Session',
     refusals: [401, 422]
@@ -118,7 +84,7 @@ const fixed: readonly Operation[] = [
     path: '/setup/plan',
     summary: 'The same for answers that are sent: the answers file as JSON, with the values in it. Changes nothing.',
     scope: 'setup',
-    body: object(wantedSteps, []),
+    body: objectSchema(wantedSteps, []),
     status: 200,
     answer: 'Plan',
     refusals: [422]
@@ -131,7 +97,7 @@ const fixed: readonly Operation[] = [
     summary:
       'Does what was agreed on; 200 at once when that is nothing. 409 with the difference when the world has moved.',
     scope: 'setup',
-    body: object({ ...wantedSteps, plan: agreed }, ['plan']),
+    body: objectSchema({ ...wantedSteps, plan: agreedPlan }, ['plan']),
     begins: true,
     status: 200,
     answer: 'Applied',
@@ -257,7 +223,7 @@ const fixed: readonly Operation[] = [
 function ofStep(step: DefinedStep): readonly Operation[] {
   const { id, title } = step
   const path = `/setup/steps/${id}`
-  const common = { group: title, body: named(`${id}.submission`), refusals: [409, 422] } as const
+  const common = { group: title, body: namedBody(`${id}.submission`), refusals: [409, 422] } as const
   return [
     {
       operationId: `${id}.read`,
@@ -293,43 +259,6 @@ function ofStep(step: DefinedStep): readonly Operation[] {
       answer: 'Submitted'
     }
   ]
-}
-
-/** What is sent, by the names that operations use: a step's answers alone, and as they are submitted. */
-export function bodySchemas(): Readonly<Record<string, Json>> {
-  return Object.fromEntries(
-    steps.flatMap((step) => [
-      [`${step.id}.answers`, stepSchema(step, false)],
-      [`${step.id}.submission`, submission(step)]
-    ])
-  )
-}
-
-/** The answers of a step, and what a script may send beside them. */
-function submission(step: DefinedStep): Json {
-  const { title, ...schema } = stepSchema(step, false)
-  const beside = {
-    _continue: { anyOf: [{ const: 'yes' }, { type: 'boolean' }], description: 'yes: warnings are accepted.' },
-    _skip: { ...(wantedSteps.skip as Json) },
-    _revision: { type: 'integer', description: 'Refused with 409 when the step has another revision by now.' }
-  }
-  const withOwn = (member: Json): Json => ({ ...member, properties: { ...(member.properties as Json), ...beside } })
-  return Array.isArray(schema.oneOf) ? { title, oneOf: schema.oneOf.map(withOwn) } : { title, ...withOwn(schema) }
-}
-
-function changePasswordBody(): Json {
-  const kms = steps.find(({ id }) => id === 'kms')
-  const members = kms === undefined ? [] : (stepSchema(kms, false).oneOf as readonly { readonly properties: Json }[])
-  const { properties = {} } = members.find(({ properties: own }) => 'slot' in own) ?? {}
-  const ofKeyStore = ['slot', 'partition', 'serial', 'library', 'confPath', 'password', 'sendAgain', 'confirmLabel']
-  const secret = { type: 'string', writeOnly: true }
-  const asked = Object.entries(properties).filter(([name]) => ofKeyStore.includes(name))
-  return object({ ...Object.fromEntries(asked), newPassword: secret, newPasswordAgain: secret }, [
-    'slot',
-    'partition',
-    'newPassword',
-    'newPasswordAgain'
-  ])
 }
 
 export const operations: readonly Operation[] = [...fixed, ...steps.flatMap(ofStep)]
