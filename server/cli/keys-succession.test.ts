@@ -65,9 +65,11 @@ const passes = (trusted: X509Certificate, between: readonly X509Certificate[], l
 }
 
 const caKeys = async () =>
-  (await world.query(`SELECT id, version, state FROM {db}.kms_keys WHERE purpose = 'tenant-ca' ORDER BY version`)).map(
-    ({ id, version, state }) => ({ id: String(id), words: `v${version} ${state}` })
-  )
+  (
+    await world.query(
+      `SELECT id, label, version, state FROM {db}.kms_keys WHERE purpose = 'tenant-ca' ORDER BY version`
+    )
+  ).map(({ id, label, version, state }) => ({ id: String(id), label: String(label), words: `v${version} ${state}` }))
 
 test('a device CA is followed by a new key, killed in the midst of it too; devices of the old one come over', {
   timeout: 240_000
@@ -105,6 +107,15 @@ test('a device CA is followed by a new key, killed in the midst of it too; devic
   assert.ok(oldWithNew)
   assert.ok((await enrolled('pump-2', newKey())).verify(next.publicKey), 'the new one issues')
 
+  const destroyOld = () => world.run('keys', 'destroy', first.id, '--name', first.label).ended
+  const notYet = await world.run(...command, '--issues-from', '2099-01-01T00:00:00Z').ended
+  assert.equal(notYet.code, 0, notYet.stderr)
+  const needed = await destroyOld()
+  assert.deepEqual(
+    [needed.code, /issues device certificates by .* still/.test(needed.stderr)],
+    [7, true],
+    needed.stderr
+  )
   const later = await world.run(...command, '--issues-from', '2026-01-01T00:00:00+01:00', '--output', 'json').ended
   assert.deepEqual([later.code, JSON.parse(later.stdout)], [0, { ...told, issuesFrom: '2025-12-31T23:00:00.000Z' }])
   assert.equal((await caKeys()).length, 2, 'the same successor')
@@ -135,6 +146,12 @@ test('a device CA is followed by a new key, killed in the midst of it too; devic
     ['device-certificate.issue true', 'tenant-ca.succeed true']
   )
 
+  const { code: destroyed, stderr: words } = await destroyOld()
+  assert.equal(destroyed, 0, words)
+  assert.deepEqual(
+    (await caKeys()).map((one) => one.words),
+    ['v1 destroyed', 'v2 active']
+  )
   const again = await world.apply(answers, '--exit', '--output', 'json').ended
   assert.equal(again.code, 0, again.stderr)
   assert.match(again.stderr + again.stdout, /"changed":false/)

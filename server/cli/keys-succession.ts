@@ -3,13 +3,15 @@ import { X509Certificate } from 'node:crypto'
 import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Command, InvalidArgumentError } from 'commander'
+import type { Pool } from 'mysql2/promise'
 import { AppError } from '../../lib/errors/app-error.ts'
+import type { KmsKey } from '../../lib/kms-client/kms-client.ts'
 import { processTarget } from '../deploy/targets/process.ts'
 import { hasInstall } from '../install/boot-file.ts'
-import { openInstall } from '../install/install.ts'
+import { type Install, openInstall } from '../install/install.ts'
 import { steps } from '../install/steps.ts'
 import { certificatesOf } from '../steps/dae/certs-only.ts'
-import { type Succession, succeedDeviceCa } from '../steps/dae/succession.ts'
+import { refuseIssuingKey, type Succession, succeedDeviceCa } from '../steps/dae/succession.ts'
 import { askDeployed } from '../steps/service-proof.ts'
 import { root } from '../web/product.ts'
 import { ending, say } from './console.ts'
@@ -39,6 +41,19 @@ export function registerSuccession(keys: Command, defaultState: string): void {
 
 async function succeed(keyId: string, { state, days, issuesFrom, output }: Flags): Promise<void> {
   const stateDir = resolve(state)
+  const succession = await withDatabase(stateDir, async (database, install) =>
+    succeedDeviceCa({ database, kms: await install.kms(), report: say }, { keyId, days, issuesFrom })
+  )
+  await takenUp(stateDir, succession)
+  tell(succession, keyId, output)
+}
+
+/** @throws AppError conflict while the DAE needs it */
+export function refuseWhileItIssues(stateDir: string, key: KmsKey): Promise<void> {
+  return withDatabase(stateDir, (database) => refuseIssuingKey(database, key))
+}
+
+async function withDatabase<T>(stateDir: string, work: (database: Pool, install: Install) => Promise<T>): Promise<T> {
   if (!(await hasInstall(stateDir))) {
     throw new AppError('not-found', `There is no install in ${stateDir}.`, { cure: 'Name its state folder: --state.' })
   }
@@ -46,10 +61,7 @@ async function succeed(keyId: string, { state, days, issuesFrom, output }: Flags
   try {
     const database = install.database()
     if (database === null) throw new AppError('out-of-order', 'There is no database yet, and so no device CA.')
-    const ground = { database, kms: await install.kms(), report: say }
-    const succession = await succeedDeviceCa(ground, { keyId, days, issuesFrom })
-    await takenUp(stateDir, succession)
-    tell(succession, keyId, output)
+    return await work(database, install)
   } finally {
     await install.close()
   }

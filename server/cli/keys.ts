@@ -12,7 +12,7 @@ import { readDeployedConfig, runFolder } from '../deploy/process/run-folder.ts'
 import { reachOf } from '../deploy/process/service-request.ts'
 import { wizardIdentity } from '../deploy/service-identity.ts'
 import { ending, printable, say } from './console.ts'
-import { registerSuccession } from './keys-succession.ts'
+import { refuseWhileItIssues, registerSuccession } from './keys-succession.ts'
 import { keysText } from './keys-text.ts'
 
 interface Flags {
@@ -56,7 +56,7 @@ export function registerKeys(program: Command, defaultState: string): void {
   command('destroy <id>', 'Destroys a retired key for good. What a backup of the database still has under it is lost.')
     .option('--name <label>', 'label of the key; asked for when it is left out')
     .action((id: string, flags: Flags & { readonly name?: string }) =>
-      ending(() => withKms(flags, (kms) => destroy(kms, id, flags.name)))
+      ending(() => withKms(flags, (kms) => destroy(kms, id, flags)))
     )
 }
 
@@ -123,9 +123,15 @@ async function rotateSigning(kms: KmsClient, tenant: string): Promise<void> {
   say(`  keyscaler keys destroy ${old.id}`)
 }
 
-async function destroy(kms: KmsClient, id: string, given: string | undefined): Promise<void> {
+async function destroy(
+  kms: KmsClient,
+  id: string,
+  { state: stateDir, name: given }: Flags & { readonly name?: string }
+): Promise<void> {
   const key = (await kms.listKeys()).find((one) => one.id === id)
   if (key === undefined) throw new AppError('not-found', `There is no key ${id}.`, { cure: 'keyscaler keys list' })
+  // Retired is what the KMS knows; by which key the DAE issues stands in the DAE's tables.
+  if (key.purpose === 'tenant-ca') await refuseWhileItIssues(resolve(stateDir), key)
   const label = given ?? (await askFor(key))
   const { state } = await kms.destroyKey(id, label)
   say(`"${key.label}" (${id}) is ${state}.`)

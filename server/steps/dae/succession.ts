@@ -7,7 +7,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { utcNow, withTransaction } from '../../../lib/database/pool.ts'
 import { AppError } from '../../../lib/errors/app-error.ts'
-import type { CaSuccession, KmsClient } from '../../../lib/kms-client/kms-client.ts'
+import type { CaSuccession, KmsClient, KmsKey } from '../../../lib/kms-client/kms-client.ts'
 
 export interface SuccessionOrder {
   /** CKA_ID of the CA key that is to be followed. */
@@ -64,6 +64,23 @@ export async function succeedDeviceCa(
     return row?.since == null ? null : new Date(String(row.since))
   })
   return { tenant: old.tenant, keyId: made.keyId, certificate, issuesFrom: since }
+}
+
+/** The DAE reads its tables again every ten seconds. */
+const takenUpMs = 15_000
+
+/** @throws AppError conflict while the DAE issues by this key: its successor was not told to it yet, or its day has not come */
+export async function refuseIssuingKey(database: Pool, { id, label }: Pick<KmsKey, 'id' | 'label'>): Promise<void> {
+  // As the DAE chooses (services/dae/authority.ts).
+  const [[issuing]] = await database.query<RowDataPacket[]>(
+    `SELECT key_id FROM certificate_authorities WHERE tenant = (SELECT tenant FROM certificate_authorities WHERE key_id = ?)
+     AND (issues_from IS NULL OR issues_from <= ?) ORDER BY created_at DESC, key_id LIMIT 1`,
+    [id, utcNow(new Date(Date.now() - takenUpMs))]
+  )
+  if (issuing?.key_id !== id) return
+  throw new AppError('conflict', `The DAE issues device certificates by "${label}" still.`, {
+    cure: `Run keyscaler keys succeed ${id}, and wait for the day from which its successor issues.`
+  })
 }
 
 async function caOf(database: Pool, keyId: string) {
