@@ -51,7 +51,7 @@ export interface InstallWorld {
 export interface WorldOptions {
   /** Where `keyscaler` finds the database, when something stands in between. */
   readonly databasePort?: number
-  /** A folder of compiled code that several worlds share; absent: one of its own. */
+  /** A folder of compiled code of its own, which worlds may share; absent: the product's, as for an operator. */
   readonly compiled?: string
   /** Asked at each start: what is added to the environment of `keyscaler`. */
   readonly environment?: () => Readonly<Record<string, string>>
@@ -113,10 +113,10 @@ export async function openInstallWorld(options: WorldOptions = {}): Promise<Inst
   }
   const pool = openPool(mariadb, 2)
   const wizardPort = await freePort()
-  const compiled = options.compiled ?? join(dir, 'compiled')
-  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind, compiled }
+  const { compiled } = options
+  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind, ...(compiled && { compiled }) }
   // Node writes what it compiled at a clean end only, which none that is killed has.
-  if (!existsSync(compiled)) await startKeyscaler(['apply', '/dev/null', '--dry-run'], surroundings).ended
+  if (compiled && !existsSync(compiled)) await startKeyscaler(['apply', '/dev/null', '--dry-run'], surroundings).ended
   const started: Keyscaler[] = []
   let closed = false
   const startUnder = (under: readonly string[], args: readonly string[]) => {
