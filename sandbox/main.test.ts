@@ -1,3 +1,4 @@
+/** `npm start` from outside. Its sample answers keep away from ports that are taken, so it looks at them: @fixed-ports. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'

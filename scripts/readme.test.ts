@@ -1,4 +1,7 @@
-/** README.md does what it says: its script installs KeyScaler over a real `npm start`, and every command that is named exists. */
+/**
+ * README.md does what it says: its script installs KeyScaler over a real `npm start`, and every command that is named exists.
+ * The script knows no other ports than the services' own: @fixed-ports.
+ */
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'

@@ -1,5 +1,5 @@
 /**
- * `npm test`: lint, types, dead code, then every *.test.ts over one shared sandbox, then the browser stories.
+ * `npm test`: the browser stories, and beside them lint, types, dead code and every *.test.ts, over one shared sandbox.
  * `npm test -- lib/x509 e2e` runs only what lies under the paths given. The last line is always "N passed, N failed".
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,10 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startSandbox } from '../sandbox/sandbox.ts'
 import { sharedParts, sharedSandboxVariable, shareSandbox } from '../sandbox/testing.ts'
-import { runBrowserStories } from './testing/browser.ts'
-import { runChecks } from './testing/checks.ts'
+import { browserWork } from './testing/browser.ts'
+import { checkWork } from './testing/checks.ts'
+import { shareCompiledCode } from './testing/compiled.ts'
+import { runInLanes } from './testing/lanes.ts'
 import { closingLines, nothing, type Tally, total } from './testing/tally.ts'
-import { findTestFiles, runTestFiles } from './testing/unit.ts'
+import { findTestFiles, testFileWork } from './testing/unit.ts'
 
 const deadlineMinutes = 40
 const stopping = new AbortController()
@@ -40,16 +42,21 @@ process.exit(all.failed > 0 ? 1 : 0)
 
 async function runAll(): Promise<Tally[]> {
   const { signal } = stopping
-  const files = findTestFiles(only)
-  const [checks, sandbox] = await Promise.all([
-    only.length === 0 ? runChecks(signal) : [],
-    startSandbox({ parts: sharedParts, report: (line) => console.log(line) })
+  // The stories first: they are the longest piece by far, and wait more than they work.
+  const work = [
+    ...browserWork(only, folder, signal),
+    ...(only.length === 0 ? checkWork(signal) : []),
+    ...testFileWork(findTestFiles(only), signal)
+  ]
+  const [sandbox] = await Promise.all([
+    startSandbox({ parts: sharedParts, report: (line) => console.log(line) }),
+    shareCompiledCode()
   ])
   try {
     const addresses = join(folder, 'sandbox.json')
     shareSandbox(sandbox, addresses)
     process.env[sharedSandboxVariable] = addresses
-    return [...checks, await runTestFiles(files, signal), await runBrowserStories(only, folder, signal)]
+    return await runInLanes(work)
   } finally {
     await sandbox.stop()
   }

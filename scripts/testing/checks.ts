@@ -1,11 +1,12 @@
 /** The checks that run no test: each counts as one. They are defined once, as npm scripts. */
 import { spawn } from 'node:child_process'
+import type { Work } from './lanes.ts'
 import { nothing, type Tally } from './tally.ts'
 
 const checks = ['lint', 'typecheck', 'deadcode']
 
-export async function runChecks(signal: AbortSignal): Promise<Tally[]> {
-  return Promise.all(checks.map((name) => runCheck(name, signal)))
+export function checkWork(signal: AbortSignal): Work[] {
+  return checks.map((name) => ({ fixedPorts: false, run: () => runCheck(name, signal) }))
 }
 
 async function runCheck(name: string, signal: AbortSignal): Promise<Tally> {

@@ -12,12 +12,13 @@ after(() => rmSync(dir, { recursive: true, force: true }))
 const imports = "import { before, describe, test } from 'node:test'; import net from 'node:net'\n"
 
 /** Runs one test file as `npm test` would, in a process that is not itself a test. */
-async function tally(name: string, source: string, graceMs = 15_000): Promise<Tally> {
+async function tally(name: string, source: string, graceMs = 15_000, fileMs = 5000): Promise<Tally> {
   const file = join(dir, `${name}.test.ts`)
   writeFileSync(file, imports + source)
   const program = `
-    import { runTestFiles } from '${join(import.meta.dirname, 'unit.ts')}'
-    const tally = await runTestFiles(['${file}'], new AbortController().signal, { testMs: 500, fileMs: 5000 })
+    import { testFileWork } from '${join(import.meta.dirname, 'unit.ts')}'
+    const [work] = testFileWork(['${file}'], new AbortController().signal, { testMs: 500, fileMs: ${fileMs} })
+    const tally = await work.run()
     console.log('\\n' + JSON.stringify(tally))`
   const { NODE_TEST_CONTEXT, ...env } = { ...process.env }
   env.KEYSCALER_TEST_GRACE_MS = String(graceMs)
@@ -48,7 +49,10 @@ test('passes, failures, skips with their reason and a broken hook are each count
 test('a file that breaks on import, has no test, or never gets to its tests has failed', async () => {
   assert.equal((await tally('absent', `import './nowhere.ts'`)).failed, 1)
   assert.equal((await tally('empty', '')).failed, 1)
-  assert.equal((await tally('stuck', `net.createServer().listen(0); await new Promise(() => {})`)).failed, 1)
+  assert.equal(
+    (await tally('stuck', `net.createServer().listen(0); await new Promise(() => {})`, 15_000, 1500)).failed,
+    1
+  )
 })
 
 test('no result is lost, however many there are', async () => {

@@ -1,10 +1,10 @@
 /** Every *.test.ts, each in a process of its own, through node:test's own runner. */
-import { globSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { globSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { run } from 'node:test'
 import { inspect } from 'node:util'
-import { type Tally, total } from './tally.ts'
+import type { Work } from './lanes.ts'
+import type { Tally } from './tally.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -25,22 +25,27 @@ export function findTestFiles(only: readonly string[]): string[] {
   return only.length === 0 ? files : files.filter((file) => only.some((path) => file.startsWith(path)))
 }
 
-/** @param files paths from the root */
-export async function runTestFiles(
+/**
+ * @param files paths from the root
+ * @returns what is slow first, so that no lane ends alone with it: whole installs, then by length, which tells well enough
+ */
+export function testFileWork(
   files: readonly string[],
   signal: AbortSignal,
   limits: Limits = { testMs: 120_000, fileMs: 300_000 }
-): Promise<Tally> {
-  const waiting = [...files]
-  const tallies: Tally[] = []
-  const work = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      tallies.push(await runTestFile(file, signal, limits))
-    }
-  }
-  await Promise.all(Array.from({ length: availableParallelism() }, work))
-  return total(tallies)
+): Work[] {
+  const read = files.map((file) => {
+    const text = readFileSync(resolve(root, file), 'utf8')
+    return { file, fixedPorts: fixedPorts.test(text), weight: text.length + (installs.test(text) ? 1e6 : 0) }
+  })
+  return read
+    .sort((one, other) => other.weight - one.weight)
+    .map(({ file, fixedPorts }) => ({ fixedPorts, run: () => runTestFile(file, signal, limits) }))
 }
+
+/** Stands in the head of a test file that listens where another install may: services' own ports, 8080. */
+const fixedPorts = /^ ?(?:\/\/|\*|\/\*\*).*@fixed-ports\b/m
+const installs = /\bopen(?:Install)?World\b/
 
 async function runTestFile(file: string, stop: AbortSignal, limits: Limits): Promise<Tally> {
   const failures: string[] = []

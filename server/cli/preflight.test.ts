@@ -1,3 +1,4 @@
+/** Looks at the services' own ports by listening on them: @fixed-ports. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'

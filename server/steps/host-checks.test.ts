@@ -1,3 +1,4 @@
+/** An address without a port means the service's own, which is listened on to see whether it is free: @fixed-ports. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'

@@ -1,3 +1,4 @@
+/** Looks at the services' own ports by listening on them: @fixed-ports. */
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
