@@ -81,10 +81,12 @@ test('looking at pages, and answers that do not fit together, cost no login', as
 })
 
 test('fifty times the same wrong PIN at once, by Test and by Next, is one rejected login', async () => {
-  const answers = kms({ password: wrong() })
+  const password = wrong()
+  const answers = kms({ password })
   const all = await Promise.all(
     Array.from({ length: 50 }, (_, at) => (at % 2 === 0 ? door.check('kms', answers) : door.post('kms', answers)))
   )
+  for (const { text } of all) assert.ok(!text.includes(password), 'the password comes back')
   // A second Next is refused while one is under way.
   const said = proved(all).map((verdict) => findingOf(verdict, 'kms.login')?.say ?? '')
   assert.equal(said.filter((say) => say.startsWith('The password is not correct. Failure 1')).length, 1)
