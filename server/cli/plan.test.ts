@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { readLunaState } from '../../sandbox/luna/state.ts'
 import type { Plan, PlanItem } from '../install/plan.ts'
+import { repeats } from '../testing/tiers.ts'
 import { whatStands, wholeInstall } from '../testing/witness.ts'
 import { type InstallWorld, openInstallWorld } from '../testing/world.ts'
 
@@ -77,9 +78,9 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     assert.deepEqual(made.sort(), named.sort())
   })
 
-  test('then there is nothing to change, ten times, and the token is not asked', async () => {
+  test('then there is nothing to change, however often it is asked, and the token is not asked', async () => {
     const { logins } = await readLunaState(world.luna.confPath)
-    for (let time = 1; time <= 10; time++) {
+    for (let time = 1; time <= repeats; time++) {
       const plan = await planned(answers)
       assert.deepEqual([actions(plan.items), plan.changed, plan.steps], [['keep'], false, []])
     }
