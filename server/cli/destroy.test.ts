@@ -136,16 +136,17 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
   })
 
   test('killed at any of its effects it goes on, and nothing else may work on the install meanwhile', async () => {
+    await installed()
     for (const moment of [/topic .*: removed/, /schema .*: removed/]) {
-      await installed()
       await world.destroy('--yes', '--delete-keys', world.luna.label).killedWhenItSays(moment)
+      // With the schema gone, the boot file may be, too; then nothing is left to be done.
       if (existsSync(join(world.stateDir, 'boot.json'))) {
         const other = await world.apply(answers, '--exit').ended
         assert.deepEqual([other.code, /is being taken away/.test(other.stderr)], [7, true], other.stderr)
-        await destroyed('--delete-keys', world.luna.label)
       }
-      assert.deepEqual(await residue(), nothing, String(moment))
     }
+    if (existsSync(join(world.stateDir, 'boot.json'))) await destroyed('--delete-keys', world.luna.label)
+    assert.deepEqual(await residue(), nothing)
   })
 
   test('takes a half-finished install away, too', async () => {
