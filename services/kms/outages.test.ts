@@ -32,8 +32,8 @@ let token: LunaToken
 let link: KeyStoreLink
 let guards = 0
 let sealed: AppError[] = []
-/** For an opening; undefined as in production. */
-let openDeadlineMs: number | undefined
+/** So many openings are given up early; those after them have their time as in production. */
+let givenUpEarly = 0
 /** Openings that were given up in C_Login. */
 let unanswered = 0
 
@@ -46,12 +46,17 @@ before(async () => {
 beforeEach(async () => {
   await setLunaState(dir, freshState)
   sealed = []
-  openDeadlineMs = undefined
+  givenUpEarly = 0
   unanswered = 0
   const guard = openPinGuard(join(folder, `guard-${++guards}`))
   link = await linkKeyStore({
     open: (onLost) =>
-      openKeyStore(config(), pin, { guard, onLost, sessions: 4, openDeadlineMs }).catch((thrown: unknown) => {
+      openKeyStore(config(), pin, {
+        guard,
+        onLost,
+        sessions: 4,
+        openDeadlineMs: unanswered < givenUpEarly ? 1_000 : undefined
+      }).catch((thrown: unknown) => {
         if (thrown instanceof AppError && /\(login\)/.test(thrown.message)) unanswered += 1
         throw thrown
       }),
@@ -143,7 +148,7 @@ describe('a token that is frozen', () => {
 describe('a token that freezes in C_Login', () => {
   /** Lost and back, but every login hangs until the opening is given up. */
   async function unansweredLogins(count: number): Promise<void> {
-    openDeadlineMs = 1_000
+    givenUpEarly = count
     await setLunaFaults(dir, 'C_Login=freeze')
     await setLunaState(dir, { present: false })
     await sign()
