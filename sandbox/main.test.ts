@@ -12,15 +12,17 @@ import { fromRoot } from './root.ts'
 interface Started {
   readonly process: ChildProcess
   readonly pid: number
-  readonly dir: string
   readonly url: string
   readonly printed: () => string
   readonly exited: Promise<number | null>
 }
 
+/** Of all of them, one after the other: each finds what the one before has left, killed or not. */
+const dir = mkdtempSync(join(tmpdir(), 'ks-'))
+after(() => rmSync(dir, { recursive: true, force: true }))
+
 /** `npm start` as a person runs it, without npm: the bootstrap, which starts the sandbox, which starts the wizard. */
 async function start(...more: string[]): Promise<Started> {
-  const dir = mkdtempSync(join(tmpdir(), 'ks-'))
   const port = await freePort()
   const child = spawn(
     process.execPath,
@@ -43,9 +45,8 @@ async function start(...more: string[]): Promise<Started> {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
     await exited
     await allGone(descendants(child.pid ?? 0))
-    rmSync(dir, { recursive: true, force: true })
   })
-  return { process: child, pid: child.pid ?? 0, dir, url, printed: () => printed, exited }
+  return { process: child, pid: child.pid ?? 0, url, printed: () => printed, exited }
 }
 
 interface Running {
@@ -95,7 +96,7 @@ test('npm start brings up servers and wizard, keeps every password to itself, an
   }
   assert.equal((await fetch(started.url)).status, 200)
 
-  const passwords = join(started.dir, 'passwords.txt')
+  const passwords = join(dir, 'passwords.txt')
   assert.equal(statSync(passwords).mode & 0o777, 0o600)
   assert.ok(started.printed().includes(passwords), 'it says where the passwords are')
   const secrets = [...readFileSync(passwords, 'utf8').matchAll(/: (\S+)$/gm)].map((match) => String(match[1]))
@@ -126,7 +127,7 @@ for (const [who, find] of [
 test('a second start in the same folder is refused by name, and the first goes on', async () => {
   const started = await start('--luna-shim', 'locked')
   assert.match(started.printed(), /^Partition scenario "locked": the Crypto Officer is locked/m)
-  const second = spawn(process.execPath, [fromRoot('sandbox/main.ts'), 'start', '--state', started.dir], {
+  const second = spawn(process.execPath, [fromRoot('sandbox/main.ts'), 'start', '--state', dir], {
     stdio: ['ignore', 'ignore', 'pipe']
   })
   let said = ''
@@ -139,11 +140,11 @@ test('a second start in the same folder is refused by name, and the first goes o
 })
 
 test('--fresh does not wipe a folder that is not a sandbox', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'ks-'))
-  after(() => rmSync(dir, { recursive: true, force: true }))
-  const precious = join(dir, 'precious')
+  const other = mkdtempSync(join(tmpdir(), 'ks-'))
+  after(() => rmSync(other, { recursive: true, force: true }))
+  const precious = join(other, 'precious')
   writeFileSync(precious, 'x')
-  const child = spawn(process.execPath, [fromRoot('sandbox/main.ts'), 'start', '--fresh', '--state', dir], {
+  const child = spawn(process.execPath, [fromRoot('sandbox/main.ts'), 'start', '--fresh', '--state', other], {
     stdio: 'ignore'
   })
   assert.equal(await new Promise((resolve) => child.once('close', resolve)), 1)
@@ -151,11 +152,11 @@ test('--fresh does not wipe a folder that is not a sandbox', async () => {
 })
 
 test('--luna-shim with a name that is none lists the scenarios, starts nothing, and ends with 2', async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'ks-'))
-  after(() => rmSync(dir, { recursive: true, force: true }))
+  const empty = mkdtempSync(join(tmpdir(), 'ks-'))
+  after(() => rmSync(empty, { recursive: true, force: true }))
   const child = spawn(
     process.execPath,
-    [fromRoot('sandbox/main.ts'), 'start', '--luna-shim', 'sunny', '--state', dir],
+    [fromRoot('sandbox/main.ts'), 'start', '--luna-shim', 'sunny', '--state', empty],
     { stdio: ['ignore', 'ignore', 'pipe'] }
   )
   let said = ''
@@ -166,7 +167,7 @@ test('--luna-shim with a name that is none lists the scenarios, starts nothing, 
   assert.match(said, /no scenario "sunny"/)
   for (const name of ['locked', 'expired', 'moved-slot', 'ha-group'])
     assert.match(said, new RegExp(`^ {2}${name} `, 'm'))
-  assert.deepEqual(readdirSync(dir), [])
+  assert.deepEqual(readdirSync(empty), [])
 })
 
 function pidOf(started: Started, program: string): number {
