@@ -21,6 +21,8 @@ const open = (file: Buffer, word = passphrase, size = 10_000) => allOf(opened(in
 
 const plain = randomBytes(2 * 65_536 + 1234)
 const file = await seal(plain)
+/** Of the same, by the same passphrase. Each derives a key, which is meant to cost half a second. */
+const other = await seal(plain)
 
 test('what was sealed opens, whatever the sizes of the pieces, and full chunks at the end too', async () => {
   assert.equal(file.length, header + plain.length + 3 * 16)
@@ -33,9 +35,8 @@ test('what was sealed opens, whatever the sizes of the pieces, and full chunks a
 })
 
 test('two backups of the same have nothing in common', async () => {
-  const again = await seal(plain)
-  assert.ok(!again.subarray(16, 64).equals(file.subarray(16, 64)))
-  assert.ok(!again.subarray(header, header + 64).equals(file.subarray(header, header + 64)))
+  assert.ok(!other.subarray(16, 64).equals(file.subarray(16, 64)))
+  assert.ok(!other.subarray(header, header + 64).equals(file.subarray(header, header + 64)))
 })
 
 test('another passphrase opens nothing; the same one typed as other code points does', async () => {
@@ -70,7 +71,6 @@ test('chunks that are swapped, repeated, left out, appended or of another backup
     file.subarray(header + chunk, header + 2 * chunk),
     file.subarray(header + 2 * chunk)
   ]
-  const other = await seal(plain)
   for (const parts of [
     [head, two, one, three],
     [head, one, one, three],
