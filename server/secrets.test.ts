@@ -147,8 +147,7 @@ before(async () => {
   wizard = startKeyscaler(['serve', '--state', stateDir, '--port', String(port), '--log-level', 'debug'], {
     confPath: luna.confPath,
     home: dir,
-    kafka: kafka.kind,
-    compiled: join(dir, 'compiled')
+    kafka: kafka.kind
   })
   const line = await wizard.said(/^Setup code:/)
   door = openDoor(`http://127.0.0.1:${port}`)
