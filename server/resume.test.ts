@@ -131,17 +131,19 @@ function byScript(): void {
   async function killedWhileResuming(id: StepId, moment: RegExp | Sight): Promise<boolean> {
     wizard = world.serve()
     const killed = moment instanceof RegExp ? wizard.killedWhenItSays(moment) : wizard.killedWhen(() => moment(world))
-    await Promise.race([killed, takenUp(id)])
+    const resuming = new AbortController()
+    await Promise.race([killed, takenUp(id, resuming.signal)])
+    resuming.abort()
     await wizard.kill()
     return (await unfinishedSteps()).includes(id)
   }
 
   /** The wizard that was just started has finished the step. @throws Error with its words when it could not */
-  async function takenUp(id: StepId): Promise<void> {
+  async function takenUp(id: StepId, wanted = new AbortController().signal): Promise<void> {
     const failed = wizard.said(/could not be finished/).then((line): never => {
       throw new Error(line)
     })
-    await Promise.race([script.untilDone(id), failed])
+    await Promise.race([script.untilDone(id, wanted), failed])
   }
 
   async function unfinishedSteps(): Promise<readonly unknown[]> {

@@ -21,8 +21,8 @@ export interface Script {
    */
   readonly post: (step: StepId, phase?: (text: string) => void) => Promise<'done' | 'cut'>
   readonly progress: () => Promise<readonly Standing[]>
-  /** Asks again and again, also while the wizard is only being started. */
-  readonly untilDone: (step: StepId) => Promise<void>
+  /** Asks again and again, also while the wizard is only being started, until nobody wants to know any more. */
+  readonly untilDone: (step: StepId, wanted: AbortSignal) => Promise<void>
 }
 
 const askEveryMs = 20
@@ -59,8 +59,8 @@ export async function openScript({ url, stateDir, answers }: InstallWorld): Prom
         throw thrown
       }
     },
-    untilDone: async (step) => {
-      for (;;) {
+    untilDone: async (step, wanted) => {
+      while (!wanted.aborted) {
         const rows = await progress().catch((thrown) => {
           if (thrown instanceof TypeError) return []
           throw thrown
