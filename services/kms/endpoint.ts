@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { KmsKey } from '../../lib/kms-client/kms-client.ts'
+import { warnsOnly } from '../../lib/service/late-log.ts'
 import { type Role, roleOf } from '../../lib/service/roles.ts'
 import type { Audit } from './audit.ts'
 import { readRequest } from './requests.ts'
@@ -85,7 +86,7 @@ export function serveEndpoint<Params, Body>(
     })
   }
   // The audit has a row for each: the log's two lines would say the same, and cost as much as a signature.
-  app.route({ method: endpoint.method, url: endpoint.path, logLevel: 'warn', handler: answer })
+  app.route({ method: endpoint.method, url: endpoint.path, ...warnsOnly, handler: answer })
 }
 
 function readPart<T>(schema: z.ZodType<T> | undefined, sent: unknown): T {
