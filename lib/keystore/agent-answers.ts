@@ -4,7 +4,7 @@ import type { SignDesk } from './sign-desk.ts'
 import { SignAnswers, signPipes } from './sign-frames.ts'
 
 /** A write costs a tenth of a signature of a fast token, so it may wait this long for the next one. */
-const heldMs = 0.5
+const heldMs = 2
 
 export class AgentAnswers {
   readonly #desk: SignDesk

@@ -99,14 +99,11 @@ export class AgentClient {
     }
   }
 
-  async ask<Op extends AgentOperation>(
-    op: Op,
-    ask: AgentOperations[Op]['ask']
-  ): Promise<AgentOperations[Op]['answer']> {
+  ask<Op extends AgentOperation>(op: Op, ask: AgentOperations[Op]['ask']): Promise<AgentOperations[Op]['answer']> {
     // Never noCall, and small enough for a frame.
     this.#number = (this.#number % mostCallNumber) + 1
     const call = { call: this.#number, op, ask } as AgentCall
-    return (await this.#queue.ask(call)) as AgentOperations[Op]['answer']
+    return this.#queue.ask(call) as Promise<AgentOperations[Op]['answer']>
   }
 
   /** What is under way is answered first, as far as it comes; then C_Finalize; then the process is gone. */
