@@ -15,7 +15,7 @@ export interface AgentAhead {
 
 /** @param environment the whole of it but where Node keeps compiled code */
 export function startAgent(environment: Readonly<Record<string, string>>): ModuleChild {
-  return startModuleChild(new URL('./agent.ts', import.meta.url), environment, undefined, 2)
+  return startModuleChild(new URL('./agent.ts', import.meta.url), environment, undefined, { pipes: 2 })
 }
 
 /** Only time is lost when it cannot be started: the opening says why. */

@@ -36,6 +36,12 @@ export interface ServiceUser {
   readonly gid: number
 }
 
+/**
+ * SCHED_BATCH (sched(7)): threads that wake do not interrupt whoever runs, and have the same share of the processors. Thirty of them that
+ * wake after each call of a slow token push the KMS off its core otherwise, in the middle of its requests.
+ */
+const interruptsNobody = ['/usr/bin/chrt', '--batch', '0'] as const
+
 /** The groups of the user are set too: a Luna client is for members of hsmusers only. */
 function guards(user: ServiceUser | null): readonly (readonly string[])[] {
   const become = user === null ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--init-groups']
@@ -55,16 +61,16 @@ function maySwitchTo({ uid }: ServiceUser): boolean {
  * @param entry file URL of the program, e.g. new URL('./probe-child.ts', import.meta.url)
  * @param environment the whole of it but where Node keeps compiled code; from moduleStart, for both
  * @param user whom to become, where this process may; absent: the child is who we are
- * @param pipes how many, beside IPC: file descriptors 4 and following of the child
+ * @param serves many calls from now on: it interrupts nobody, and has so many pipes beside IPC, file descriptors 4 and following
  */
 export function startModuleChild(
   entry: URL,
   environment: Readonly<Record<string, string>>,
   user?: ServiceUser | undefined,
-  pipes = 0
+  serves: { readonly pipes: number } | null = null
 ): ModuleChild {
   const other = user !== undefined && maySwitchTo(user) ? user : null
-  const prefix = guards(other)
+  const prefix = [...(serves === null ? [] : [interruptsNobody]), ...guards(other)]
     .filter(([tool]) => tool !== undefined && existsSync(tool))
     .flat()
   const [command = process.execPath, ...args] = [...prefix, process.execPath, fileURLToPath(entry)]
@@ -73,7 +79,7 @@ export function startModuleChild(
     // Another user may not write where our compiled code is kept.
     env: { ...environment, ...(other === null ? compiledCode() : {}) },
     cwd: '/',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...Array<'pipe'>(pipes).fill('pipe')],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc', ...Array<'pipe'>(serves?.pipes ?? 0).fill('pipe')],
     serialization: 'advanced'
   })
   let words = ''
