@@ -82,7 +82,7 @@ export async function recordOf(
   const finishedAt = install.finishedAt()
   const keyStore = await readKeyStoreRecord(stateDir)
   if (finishedAt === null || keyStore === null) throw new AppError('out-of-order', 'Setup is not finished.')
-  const [answers, plan, statuses] = [await install.answers(), await install.plan({}), await install.target.status()]
+  const [answers, plan, statuses] = await Promise.all([install.answers(), install.plan({}), install.target.status()])
   const { profile, label, serial, model, firmware, module, moduleSha256 } = keyStore
   return {
     type: 'keyscaler install record',

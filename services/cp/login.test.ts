@@ -80,6 +80,18 @@ test('an e-mail that nobody has takes a whole verification, not a shortcut', asy
   assert.ok(unknown > known / 2, `${unknown} µs against ${known} µs`)
 })
 
+test('readiness does not hash anew each time that it is asked for, a login proves the verifier before each use', async () => {
+  const passwords = await openPasswords()
+  const cost = async (work: () => Promise<boolean>) => {
+    const before = process.cpuUsage()
+    for (let turn = 0; turn < 5; turn++) assert.equal(await work(), true)
+    const { user, system } = process.cpuUsage(before)
+    return user + system
+  }
+  const [asked, proved] = [await cost(passwords.haveProved), await cost(passwords.proveThemselves)]
+  assert.ok(asked < proved / 2, `${asked} µs against ${proved} µs`)
+})
+
 test('after five failures an e-mail waits, with the right password too, and whether or not it exists', async () => {
   for (const who of [wrong, stranger]) {
     for (let failure = 0; failure < 5; failure++) assert.equal((await json(who)).status, 401)

@@ -48,7 +48,7 @@ export async function startCp({ config, app, database, log, metrics }: Service<C
   return {
     // The pages tell how the other services are; here counts only what logging in needs.
     ready: async () => {
-      const [data, verifies] = await Promise.all([health.database(), passwords.proveThemselves()])
+      const [data, verifies] = await Promise.all([health.database(), passwords.haveProved()])
       const verifier = { ok: verifies, detail: verifies ? 'argon2id proved on a canary' : 'argon2id fails its canary' }
       return { ready: data.ok && verifies, parts: { database: data, passwords: verifier } }
     },
