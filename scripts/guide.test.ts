@@ -69,8 +69,8 @@ test('every proof is a test of that name in that file', () => {
   }
 })
 
-test('every page and rung that it names is there', () => {
-  const known = new Set(steps.flatMap(({ checkIds }) => checkIds))
+test('every page and rung that it names is there', async () => {
+  const known = new Set((await Promise.all(steps.map(({ checkIds }) => checkIds()))).flat())
   const named = [...page.matchAll(/`([^`\s]+)`/g)].map(([, name = '']) => name)
   for (const name of named) {
     const [, step] = /^\/setup\/steps\/(.*)$/.exec(name) ?? []

@@ -45,8 +45,9 @@ test('a step folder exports the step that is named after it, and a browser page 
   }
 })
 
-test('a check id begins with the id of its step, says what it is, and is there once', () => {
-  const all = steps.flatMap(({ id, checkIds }) => checkIds.map((check) => ({ id, check })))
+test('a check id begins with the id of its step, says what it is, and is there once', async () => {
+  const ofStep = async ({ id, checkIds }: (typeof steps)[number]) => (await checkIds()).map((check) => ({ id, check }))
+  const all = (await Promise.all(steps.map(ofStep))).flat()
   assert.ok(all.length > 30, `only ${all.length} checks found`)
   for (const { id, check } of all) {
     assert.match(check, /^[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*$/)

@@ -39,7 +39,7 @@ export interface DefinedStep {
   readonly heading: string
   readonly intro: string
   readonly fields: Readonly<Record<string, FieldView>>
-  readonly checkIds: readonly string[]
+  readonly checkIds: () => Promise<readonly string[]>
   readonly makesStale: readonly StepId[]
   /** See Step.starts; null: none. */
   readonly starts: ServiceName | null
@@ -65,7 +65,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     heading: step.heading ?? step.title,
     intro: step.intro,
     fields: views,
-    checkIds: step.checks.flatMap((check) => check.ids),
+    checkIds: async () => (await step.checks()).flatMap((check) => check.ids),
     makesStale: step.makesStale,
     starts: step.starts ?? null,
     undo: step.undo ?? {},
@@ -103,7 +103,7 @@ function submissionOf<Id extends StepId, Answers extends object>(
   return {
     values: shown,
     keepSecrets: () => (step.keep === undefined ? Promise.resolve(secretsOf(answers, views)) : step.keep(answers)),
-    check: (around, watch) => runChecks(step.checks, answers, around, watch),
+    check: async (around, watch) => runChecks(await step.checks(), answers, around, watch),
     apply: (context) => (step.apply === undefined ? Promise.resolve({}) : step.apply(answers, context)),
     hasKeptSecrets: (kept) => hasKeptSecrets(step, secretsOf(answers, views), answers, kept),
     effects: (earlier) => step.effects?.(answers, earlier) ?? [],

@@ -57,7 +57,8 @@ export interface Step<Id extends StepId = StepId, Answers = unknown> {
   /** Strict schema over flat fields; strings from forms are coerced by it; messages are the product's. */
   readonly answers: z.ZodType<Answers>
   readonly fields: Readonly<Record<KeysOfUnion<Answers>, FieldView>>
-  readonly checks: readonly Check<Answers>[]
+  /** Loaded when they are run, like what `apply` needs: a command that finds nothing to do loads neither. */
+  readonly checks: () => Promise<readonly Check<Answers>[]>
   /** Done steps that must be looked at again when this one's answers change. */
   readonly makesStale: readonly StepId[]
   /** The service that apply starts, or starts again: its program may load its code while the checks run. */

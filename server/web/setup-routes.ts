@@ -107,7 +107,8 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
     const stored = (await install.answers()).get(step.id)
     const state = (await install.progress()).find((row) => row.id === step.id)?.state
     const kept = Object.keys(stored?.secrets ?? {})
-    const { id, title, heading, intro, fields, checkIds, makesStale, secretsBoundTo, keepsSecretsAsTyped } = step
+    const { id, title, heading, intro, fields, makesStale, secretsBoundTo, keepsSecretsAsTyped } = step
+    const checkIds = await step.checkIds()
     const about = { id, title, heading, intro, fields, checkIds, makesStale, secretsBoundTo, keepsSecretsAsTyped }
     return { ...about, state, revision: stored?.revision ?? 0, values: stored?.values ?? {}, secretsKept: kept }
   }

@@ -34,7 +34,7 @@ export function stepsOf(work: Partial<Record<StepId, Work>>, checks: (step: Step
         answer: { label: 'Answer', control: 'text' },
         password: { label: 'Password', control: 'password', secret: true, optional: true }
       },
-      checks: [check],
+      checks: async () => [check],
       makesStale: [],
       plan: () => [],
       keep: async () => ({}),

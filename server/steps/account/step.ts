@@ -2,8 +2,6 @@
 import { defineStep } from '../define-step.ts'
 import { undoKeys } from '../undo-keys.ts'
 import { type AccountAnswers, accountAnswers } from './answers.ts'
-import { applyAccount } from './apply.ts'
-import { accountFree } from './checks.ts'
 import { isKeptPassword, keptPassword } from './password.ts'
 
 export const accountStep = defineStep<'account', AccountAnswers>({
@@ -29,7 +27,7 @@ export const accountStep = defineStep<'account', AccountAnswers>({
     },
     passwordAgain: { label: 'Password (again)', control: 'password', secret: true, autocomplete: 'new-password' }
   },
-  checks: [accountFree],
+  checks: async () => [(await import('./checks.ts')).accountFree],
   makesStale: ['license', 'dae', 'cp'],
   keep: keptPassword,
   isKept: isKeptPassword,
@@ -39,7 +37,7 @@ export const accountStep = defineStep<'account', AccountAnswers>({
     { kind: 'administrator', name: email },
     { kind: 'credential', name: `participant/${tenant}`, of: ['tenant'] }
   ],
-  apply: applyAccount,
+  apply: async (answers, context) => (await import('./apply.ts')).applyAccount(answers, context),
   undo: { key: undoKeys((name) => ({ purposes: ['tenant', 'signing'], tenant: name.replace('tenant/', '') })) },
   plan: ({ tenant, email }) => [
     `Creates account ${tenant ?? ''} with a key of its own in the key store`.replace('  ', ' '),

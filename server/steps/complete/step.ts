@@ -1,7 +1,5 @@
 import { z } from 'zod'
 import { defineStep } from '../define-step.ts'
-import { completeChecks } from './checks.ts'
-import { drillRecovery } from './recovery-drill.ts'
 
 const completeAnswers = z.strictObject({})
 
@@ -14,7 +12,7 @@ export const completeStep = defineStep<'complete', CompleteAnswers>({
     'Every service is looked at once more, and the KMS proves after a restart that what it encrypted can be opened; then setup is locked.',
   answers: completeAnswers,
   fields: {},
-  checks: completeChecks,
+  checks: async () => (await import('./checks.ts')).completeChecks,
   makesStale: [],
   starts: 'kms',
   plan: () => [
@@ -23,6 +21,7 @@ export const completeStep = defineStep<'complete', CompleteAnswers>({
     'Lock setup; to reopen it: keyscaler unlock'
   ],
   apply: async (_answers, context) => {
+    const { drillRecovery } = await import('./recovery-drill.ts')
     await drillRecovery(context)
     // Before setup is finished: a record that cannot be signed is a step that can be tried again.
     context.report('Signing key of the install record in the key store')

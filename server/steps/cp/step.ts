@@ -2,8 +2,6 @@ import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import { undoDeployment } from '../undo-service.ts'
 import { type CpAnswers, cpAnswers } from './answers.ts'
-import { applyCp } from './apply.ts'
-import { cpChecks } from './checks.ts'
 
 export const cpStep = defineStep<'cp', CpAnswers>({
   id: 'cp',
@@ -23,7 +21,7 @@ export const cpStep = defineStep<'cp', CpAnswers>({
     },
     ...certificateViews
   },
-  checks: cpChecks,
+  checks: async () => (await import('./checks.ts')).cpChecks,
   makesStale: ['complete'],
   starts: 'cp',
   effects: () => [
@@ -35,5 +33,5 @@ export const cpStep = defineStep<'cp', CpAnswers>({
     'Issue the certificates of the Control Panel from the internal CA',
     'Deploy the Control Panel and prove that the first administrator can log in'
   ],
-  apply: applyCp
+  apply: async (answers, context) => (await import('./apply.ts')).applyCp(answers, context)
 })

@@ -3,8 +3,6 @@ import { certificateViews } from '../host-fields.ts'
 import { undoKeys } from '../undo-keys.ts'
 import { undoDeployment } from '../undo-service.ts'
 import { type DaeAnswers, daeAnswers } from './answers.ts'
-import { applyDae } from './apply.ts'
-import { daeChecks } from './checks.ts'
 
 export const daeStep = defineStep<'dae', DaeAnswers>({
   id: 'dae',
@@ -68,7 +66,7 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
     },
     ...certificateViews
   },
-  checks: daeChecks,
+  checks: async () => (await import('./checks.ts')).daeChecks,
   makesStale: ['cp', 'complete'],
   starts: 'dae',
   effects: (_answers, { account }) => [
@@ -85,5 +83,5 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
     'Issue the certificates of the DAE from the internal CA',
     'Deploy the DAE and wait until /cacerts verifies'
   ],
-  apply: applyDae
+  apply: async (answers, context) => (await import('./apply.ts')).applyDae(answers, context)
 })

@@ -4,8 +4,6 @@ import { serviceNames } from '../../../services/catalog.ts'
 import { tickedWords } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
 import { type DatabaseAnswers, databaseAnswers } from './answers.ts'
-import { applyDatabase } from './apply.ts'
-import { databaseLadder } from './checks.ts'
 import { undoDatabaseUser, undoMigration, undoSchema } from './undo.ts'
 
 export const databaseStep = defineStep<'database', DatabaseAnswers>({
@@ -42,11 +40,11 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
       onlyWhen: { field: 'dbTls', is: tickedWords }
     }
   },
-  checks: [databaseLadder],
+  checks: async () => [(await import('./checks.ts')).databaseLadder],
   makesStale: ['kms', 'account', 'license', 'dae', 'mqs', 'cp'],
   // TLS and its CA decide who could read it on the way.
   secretsBoundTo: ['dbHost', 'dbPort', 'dbUser', 'dbTls', 'dbCa'],
-  apply: applyDatabase,
+  apply: async (answers, context) => (await import('./apply.ts')).applyDatabase(answers, context),
   effects: ({ dbName }) => [
     { kind: 'schema', name: dbName, of: ['dbName'] },
     { kind: 'migration', name: dbName, of: ['dbName'] },

@@ -1,8 +1,6 @@
 /** Step 7: the brokers that device events go to. */
 import { defineStep } from '../define-step.ts'
 import { type KafkaAnswers, kafkaAnswers, topicsOf } from './answers.ts'
-import { applyKafka } from './apply.ts'
-import { kafkaLadder } from './checks.ts'
 import { undoTopic } from './undo.ts'
 
 const sasl = { field: 'security', is: ['SASL_SSL'] }
@@ -65,11 +63,11 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
       hint: 'Copies of each event in the cluster: 3 where there are three brokers.'
     }
   },
-  checks: [kafkaLadder],
+  checks: async () => [(await import('./checks.ts')).kafkaLadder],
   makesStale: ['dae', 'mqs'],
   // Protocol, mechanism and CA decide who could read it on the way.
   secretsBoundTo: ['brokers', 'username', 'security', 'mechanism', 'ca'],
-  apply: applyKafka,
+  apply: async (answers, context) => (await import('./apply.ts')).applyKafka(answers, context),
   effects: ({ topicPrefix }) => Object.values(topicsOf(topicPrefix)).map((name) => ({ kind: 'topic', name })),
   undo: { topic: undoTopic },
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {

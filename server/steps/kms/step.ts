@@ -4,8 +4,6 @@ import type { FieldView, KeysOfUnion } from '../step.ts'
 import { undoKeys } from '../undo-keys.ts'
 import { undoDeployment } from '../undo-service.ts'
 import { type KmsAnswers, kmsAnswers } from './answers.ts'
-import { applyKms } from './apply.ts'
-import { kmsChecks } from './checks.ts'
 import { kmsPlan } from './plan.ts'
 
 const hsmOnly = { onlyWhen: { field: 'keyStore', is: ['gemalto-safenet'] } } as const
@@ -151,7 +149,7 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   intro: 'Please answer the following questions to configure the Key Management Service (KMS).',
   answers: kmsAnswers,
   fields,
-  checks: kmsChecks,
+  checks: async () => (await import('./checks.ts')).kmsChecks,
   // The kept broker password is sealed under this key store's master key; the rest speaks to the KMS.
   makesStale: ['account', 'kafka', 'dae', 'mqs', 'cp', 'complete'],
   starts: 'kms',
@@ -165,5 +163,5 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   ],
   undo: { ...undoDeployment, key: undoOwnKeys, 'certificate-authority': undoOwnKeys },
   plan: kmsPlan,
-  apply: applyKms
+  apply: async (answers, context) => (await import('./apply.ts')).applyKms(answers, context)
 })

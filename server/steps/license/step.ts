@@ -2,8 +2,6 @@
 import { z } from 'zod'
 import { text } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
-import { applyLicense } from './apply.ts'
-import { licenseLadder } from './checks.ts'
 
 const answers = z.strictObject({
   license: text('License')
@@ -37,9 +35,9 @@ export const licenseStep = defineStep<'license', LicenseAnswers>({
       hint: 'The whole text. For a trial, "keyscaler license issue-evaluation" on this server makes one.'
     }
   },
-  checks: [licenseLadder],
+  checks: async () => [(await import('./checks.ts')).licenseLadder],
   makesStale: [],
-  apply: applyLicense,
+  apply: async (answers, context) => (await import('./apply.ts')).applyLicense(answers, context),
   // Which one it is can be read without trusting it: the check has verified it before anything is made.
   effects: ({ license }) => [{ kind: 'license', name: idOf(license) }],
   plan: () => ['Stores the license']

@@ -2,7 +2,6 @@
 import { z } from 'zod'
 import { optionalText, servers } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
-import { serversAnswer } from './checks.ts'
 
 const answers = z.strictObject({
   servers: servers('Memcached Servers', 11211),
@@ -33,7 +32,7 @@ export const memcachedStep = defineStep<'memcached', MemcachedAnswers>({
       hint: 'Stands before every key, so that others may use the same servers.'
     }
   },
-  checks: [serversAnswer],
+  checks: async () => [(await import('./checks.ts')).serversAnswer],
   makesStale: ['dae'],
   plan: () => ['Saves the servers; the Device Authority Engine will use them']
 })

@@ -2,8 +2,6 @@ import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import { undoDeployment } from '../undo-service.ts'
 import { type MqsAnswers, mqsAnswers } from './answers.ts'
-import { applyMqs } from './apply.ts'
-import { mqsChecks } from './checks.ts'
 
 export const mqsStep = defineStep<'mqs', MqsAnswers>({
   id: 'mqs',
@@ -23,7 +21,7 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
     },
     ...certificateViews
   },
-  checks: mqsChecks,
+  checks: async () => (await import('./checks.ts')).mqsChecks,
   makesStale: ['cp', 'complete'],
   starts: 'mqs',
   effects: () => [
@@ -35,5 +33,5 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
     'Issue the certificates of the MQS from the internal CA',
     'Deploy the MQS and wait until a probe event has travelled from the outbox to Kafka'
   ],
-  apply: applyMqs
+  apply: async (answers, context) => (await import('./apply.ts')).applyMqs(answers, context)
 })

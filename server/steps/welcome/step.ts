@@ -2,7 +2,6 @@
 import { z } from 'zod'
 import { checkbox } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
-import { hostLadder } from './checks.ts'
 
 const answers = z.strictObject({
   acceptTerms: checkbox('Terms of Use').refine((accepted) => accepted, {
@@ -20,7 +19,7 @@ export const welcomeStep = defineStep<'welcome', WelcomeAnswers>({
   fields: {
     acceptTerms: { label: 'I accept the Terms of Use', control: 'checkbox' }
   },
-  checks: [hostLadder],
+  checks: async () => [(await import('./checks.ts')).hostLadder],
   makesStale: [],
   plan: () => ['Opens the setup of this server; nothing is installed yet']
 })

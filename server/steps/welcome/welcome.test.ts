@@ -34,7 +34,7 @@ test("the guide's minimum is met or told, and nothing here blocks", async () => 
   const { findings } = await verdicts(hostLadder, {}, { ...surroundings, stateDir: stateFolder() })
   assert.deepEqual(
     findings.map(({ id }) => id),
-    welcomeStep.checkIds
+    await welcomeStep.checkIds()
   )
   for (const { id, verdict: seen, say } of findings) assert.match(seen, /^(pass|info)$/, `${id}: ${say}`)
 })
