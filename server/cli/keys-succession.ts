@@ -11,7 +11,7 @@ import { hasInstall } from '../install/boot-file.ts'
 import { type Install, openInstall } from '../install/install.ts'
 import { steps } from '../install/steps.ts'
 import { certificatesOf } from '../steps/dae/certs-only.ts'
-import { refuseIssuingKey, type Succession, succeedDeviceCa } from '../steps/dae/succession.ts'
+import { refuseIssuingKey, type Succession, succeedDeviceCa, takenUpWithinMs } from '../steps/dae/succession.ts'
 import { askDeployed } from '../steps/service-proof.ts'
 import { root } from '../web/product.ts'
 import { ending, say } from './console.ts'
@@ -22,9 +22,6 @@ interface Flags {
   readonly issuesFrom?: Date
   readonly output: 'text' | 'json'
 }
-
-/** The DAE reads its tables again every ten seconds. */
-const takenUpWithinMs = 15_000
 
 export function registerSuccession(keys: Command, defaultState: string): void {
   keys

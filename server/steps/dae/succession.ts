@@ -67,7 +67,7 @@ export async function succeedDeviceCa(
 }
 
 /** The DAE reads its tables again every ten seconds. */
-const takenUpMs = 15_000
+export const takenUpWithinMs = 15_000
 
 /** @throws AppError conflict while the DAE issues by this key: its successor was not told to it yet, or its day has not come */
 export async function refuseIssuingKey(database: Pool, { id, label }: Pick<KmsKey, 'id' | 'label'>): Promise<void> {
@@ -75,7 +75,7 @@ export async function refuseIssuingKey(database: Pool, { id, label }: Pick<KmsKe
   const [[issuing]] = await database.query<RowDataPacket[]>(
     `SELECT key_id FROM certificate_authorities WHERE tenant = (SELECT tenant FROM certificate_authorities WHERE key_id = ?)
      AND (issues_from IS NULL OR issues_from <= ?) ORDER BY created_at DESC, key_id LIMIT 1`,
-    [id, utcNow(new Date(Date.now() - takenUpMs))]
+    [id, utcNow(new Date(Date.now() - takenUpWithinMs))]
   )
   if (issuing?.key_id !== id) return
   throw new AppError('conflict', `The DAE issues device certificates by "${label}" still.`, {
