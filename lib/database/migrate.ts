@@ -18,6 +18,9 @@ export async function migrate(
   folder: string,
   report: (file: string) => void = () => {}
 ): Promise<string[]> {
+  const files = await readMigrations(folder)
+  const rows = await appliedBefore(pool)
+  if (rows !== null && pendingOf(files, rows).length === 0) return []
   await pool.query(`CREATE TABLE IF NOT EXISTS schema_migrations (
     name VARCHAR(128) NOT NULL PRIMARY KEY, checksum CHAR(64) NOT NULL, applied_at DATETIME(3) NOT NULL) ENGINE = InnoDB`)
   await pool.query('CREATE TABLE IF NOT EXISTS schema_lock (id TINYINT NOT NULL PRIMARY KEY) ENGINE = InnoDB')
@@ -26,41 +29,75 @@ export async function migrate(
   try {
     await lock.beginTransaction()
     await lock.query('SELECT id FROM schema_lock WHERE id = 1 FOR UPDATE')
-    return await applyPending(pool, folder, report)
+    return await applyPending(pool, files, report)
   } finally {
     await lock.rollback().catch(() => lock.destroy())
     lock.release()
   }
 }
 
-async function applyPending(pool: Pool, folder: string, report: (file: string) => void): Promise<string[]> {
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
-  const sql = new Map<string, string>()
-  for (const name of files) sql.set(name, await readFile(join(folder, name), 'utf8'))
-  const checksums = new Map([...sql].map(([name, text]) => [name, createHash('sha256').update(text).digest('hex')]))
+interface Migration {
+  readonly name: string
+  readonly sql: string
+  /** SHA-256, hex. */
+  readonly checksum: string
+}
 
-  const [rows] = await pool.query<RowDataPacket[]>('SELECT name, checksum FROM schema_migrations')
-  for (const row of rows) {
-    const known = checksums.get(String(row.name))
-    if (known !== undefined && known !== row.checksum) {
-      throw new AppError('conflict', `Migration ${row.name} was changed after it had been applied.`, {
-        cure: 'Restore the file; put the change into a new migration.'
-      })
-    }
+/** In the order of their names. */
+async function readMigrations(folder: string): Promise<readonly Migration[]> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort()
+  return Promise.all(
+    names.map(async (name) => {
+      const sql = await readFile(join(folder, name), 'utf8')
+      return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    })
+  )
+}
+
+type AppliedRow = RowDataPacket & { readonly name: string; readonly checksum: string }
+
+const appliedSql = 'SELECT name, checksum FROM schema_migrations'
+
+/** What every start asks, before it takes a lock for nothing. Null: nothing was ever migrated here. */
+async function appliedBefore(pool: Pool): Promise<readonly AppliedRow[] | null> {
+  try {
+    return (await pool.query<AppliedRow[]>(appliedSql))[0]
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ER_NO_SUCH_TABLE') return null
+    throw thrown
   }
+}
 
-  const applied = new Set(rows.map((row) => String(row.name)))
-  const pending = files.filter((name) => !applied.has(name))
-  for (const name of pending) {
+/** @throws AppError conflict when an applied file has changed since */
+function pendingOf(files: readonly Migration[], rows: readonly AppliedRow[]): readonly Migration[] {
+  const applied = new Map(rows.map(({ name, checksum }) => [name, checksum]))
+  for (const { name, checksum } of files) {
+    if ((applied.get(name) ?? checksum) === checksum) continue
+    throw new AppError('conflict', `Migration ${name} was changed after it had been applied.`, {
+      cure: 'Restore the file; put the change into a new migration.'
+    })
+  }
+  return files.filter(({ name }) => !applied.has(name))
+}
+
+async function applyPending(
+  pool: Pool,
+  files: readonly Migration[],
+  report: (file: string) => void
+): Promise<string[]> {
+  // Again, now that nobody else migrates.
+  const [rows] = await pool.query<AppliedRow[]>(appliedSql)
+  const pending = pendingOf(files, rows)
+  for (const { name, sql, checksum } of pending) {
     report(name)
-    await pool.query(sql.get(name) ?? '').catch(ignoreWhatIsThere)
+    await pool.query(sql).catch(ignoreWhatIsThere)
     await pool.query('INSERT INTO schema_migrations (name, checksum, applied_at) VALUES (?, ?, ?)', [
       name,
-      checksums.get(name),
+      checksum,
       utcNow()
     ])
   }
-  return pending
+  return pending.map(({ name }) => name)
 }
 
 /**

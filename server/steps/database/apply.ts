@@ -2,7 +2,6 @@
  * Makes what the checks found possible: the database, its tables, and a user for each service. Each part adopts what is
  * there, so a run that was killed anywhere is finished by the next.
  */
-import { fileURLToPath } from 'node:url'
 import type { Connection, Pool, RowDataPacket } from 'mysql2/promise'
 import { readPrivateFile } from '../../../lib/config/private-file.ts'
 import { migrate } from '../../../lib/database/migrate.ts'
@@ -16,8 +15,7 @@ import type { ApplyContext } from '../apply-context.ts'
 import type { ApplyResult } from '../step.ts'
 import { connectionOf, type DatabaseAnswers } from './answers.ts'
 import { serviceRights } from './service-rights.ts'
-
-const migrations = fileURLToPath(new URL('../../../migrations', import.meta.url))
+import { migrations } from './upgrade.ts'
 
 /** The name under which a service's database password is kept (ApplyContext.credentialFile). */
 export function databaseCredential(service: ServiceName): string {
@@ -59,17 +57,10 @@ export async function applyDatabase(answers: DatabaseAnswers, context: ApplyCont
   return {}
 }
 
-/**
- * For an install of an earlier version, before its services are started: the migrations that came since, and the services' rights
- * on what they made. Costs one look when there are none.
- * @returns names of the migrations that were applied now
- */
-export async function upgradeSchema(database: Pool, dbName: string): Promise<readonly string[]> {
-  const applied = await migrate(database, migrations)
-  if (applied.length === 0) return applied
+/** The rights of the services' users, on whatever tables there are now. */
+export async function grantServices(database: Pool, dbName: string): Promise<void> {
   const host = await hostAsSeen(database)
   for (const service of serviceNames) await grant(database, dbName, service, serviceUserName(dbName, service), host)
-  return applied
 }
 
 async function schemaExists(server: Pick<Connection, 'query'>, schema: string): Promise<boolean> {
