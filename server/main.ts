@@ -13,13 +13,12 @@ import type { setupApp } from './app.ts'
 import { bracketed } from './deploy/addresses.ts'
 import { processTarget } from './deploy/targets/process.ts'
 import { type Install, openInstall, unlockRequest } from './install/install.ts'
-import { beginResume, interruptedJob } from './install/jobs/begin.ts'
 import { keepRecord } from './install/record-file.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
 import type { Watcher } from './install/submit.ts'
 import { sweepTornFiles } from './install/torn-files.ts'
-import { settledWords, settlePending } from './key-store-password/change-password.ts'
+import { isPending } from './key-store-password/kept-password.ts'
 import { answerStartRequest, startRequest } from './key-store-password/start-request.ts'
 import { openAccess } from './web/access.ts'
 import { root } from './web/product.ts'
@@ -178,10 +177,8 @@ const unrecorded = 'The install record could not be signed; keyscaler record sig
 function takeUp(install: Install, { log, say, showOnce }: ServeOptions): Promise<void> {
   const keeping = showOnce === undefined ? {} : { showOnce }
   return (
-    settlePending(install.stateDir)
-      .then((settled) => {
-        if (settled !== null) say(settledWords[settled])
-      })
+    settleCutOff(install.stateDir)
+      .then((settled) => settled !== null && say(settled))
       .catch((err) => log.error({ err }, messageOf(err)))
       .then(() => install.upgrade())
       .then(
@@ -197,6 +194,14 @@ function takeUp(install: Install, { log, say, showOnce }: ServeOptions): Promise
   )
 }
 
+/** How a change of the HSM password that a kill cut off has ended, in words. Nearly every start finds none. */
+async function settleCutOff(stateDir: string): Promise<string | null> {
+  if (!isPending(stateDir)) return null
+  const { settledWords, settlePending } = await import('./key-store-password/change-password.ts')
+  const settled = await settlePending(stateDir)
+  return settled === null ? null : settledWords[settled]
+}
+
 /** What a kill has interrupted is finished; what a person has cancelled waits for one. */
 async function takeUpJob(
   install: Install,
@@ -206,6 +211,7 @@ async function takeUpJob(
   if (pending === null) return
   const { step, held } = pending
   if (held) return say(`The step ${step} was cancelled, and waits for Next or Retry.`)
+  const { beginResume, interruptedJob } = await import('./install/jobs/begin.ts')
   const job = beginResume(install, step, await interruptedJob(install), { actor: 'keyscaler', ...keeping })
   log.info({ job: job.id }, `finishing the interrupted step ${step}`)
   const { error } = await job.result

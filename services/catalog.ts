@@ -2,113 +2,10 @@
  * What can be deployed: one row a service. The wizard reads the services only through this file: names, ports,
  * programs, configuration schemas and health paths.
  */
-import { z } from 'zod'
+import type { z } from 'zod'
 
 export const serviceNames = ['kms', 'dae', 'mqs', 'cp'] as const
 export type ServiceName = (typeof serviceNames)[number]
-
-const path = z.string().startsWith('/')
-const port = z.int().min(1).max(65535)
-
-/** What every service is told; each program parses it once at start, prints every problem and exits 2. */
-const base = {
-  listen: z.strictObject({ host: z.string(), port }),
-  /** https://host:port as others reach it. */
-  address: z.url(),
-  /** The server certificate: from the internal CA, or given by the administrator (PEM files). */
-  tls: z.strictObject({ certificate: path, key: path }),
-  /** The service's own identity for mutual TLS, always from the internal CA; `ca` is that CA and what else is trusted. */
-  identity: z.strictObject({ certificate: path, key: path, ca: path }),
-  database: z.strictObject({
-    host: z.string(),
-    port,
-    name: z.string(),
-    user: z.string(),
-    passwordFile: path,
-    /** PEM file; present = TLS with this CA, and the name is verified. */
-    tlsCa: path.optional()
-  }),
-  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info')
-}
-
-const measured = {
-  /** Worker threads, a session each; absent: as many as the profile and the token take. */
-  sessions: z.int().min(1).max(256).optional()
-}
-
-const keyStore = z.discriminatedUnion('profile', [
-  z.strictObject({
-    profile: z.literal('gemalto-safenet'),
-    module: path,
-    confPath: path.optional(),
-    slot: z.int().min(0),
-    partition: z.string(),
-    serial: z.string(),
-    ...measured
-  }),
-  z.strictObject({ profile: z.literal('nss'), module: path.optional(), folder: path, ...measured })
-])
-
-export const kmsConfig = z.strictObject({
-  ...base,
-  keyStore,
-  pinFile: path,
-  /** Folder of the PIN guard that wizard and KMS share: the same wrong PIN is never sent twice. */
-  pinGuard: path,
-  /** CKA_ID of the master key that this install was made with: any version of it, the database knows which is active. */
-  masterKey: z.string(),
-  /** Key check value of that master key, six hex digits; another key under its id is refused. */
-  masterKeyCheckValue: z
-    .string()
-    .regex(/^[0-9a-f]{6}$/)
-    .optional(),
-  /** SHA-256 of the library as it was validated; another file there is not loaded. */
-  moduleSha256: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .optional(),
-  serviceCa: z.strictObject({ keyId: z.string(), certificate: path })
-})
-
-const kms = z.strictObject({ address: z.url() })
-
-export const daeConfig = z.strictObject({
-  ...base,
-  kms,
-  tenant: z.string(),
-  memcached: z.strictObject({ servers: z.array(z.string()), prefix: z.string() }),
-  /** Topic that the device events of this install are for; MQS sends them. */
-  deviceTopic: z.string(),
-  estLabel: z.string().default('')
-})
-
-export const mqsConfig = z.strictObject({
-  ...base,
-  kafka: z.strictObject({
-    brokers: z.array(z.string()).min(1),
-    security: z.enum(['PLAINTEXT', 'SSL', 'SASL_SSL']),
-    mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
-    username: z.string().optional(),
-    passwordFile: path.optional(),
-    ca: path.optional()
-  }),
-  deviceTopic: z.string(),
-  /** Probe events of the deployment check travel on this topic. */
-  probeTopic: z.string()
-})
-
-export const cpConfig = z.strictObject({
-  ...base,
-  kms,
-  dae: z.strictObject({ address: z.url() }),
-  mqs: z.strictObject({ address: z.url() }),
-  sessionDays: z.int().min(1).max(30).default(1)
-})
-
-export type KmsConfig = z.infer<typeof kmsConfig>
-export type DaeConfig = z.infer<typeof daeConfig>
-export type MqsConfig = z.infer<typeof mqsConfig>
-export type CpConfig = z.infer<typeof cpConfig>
 
 export interface ServiceEntry {
   readonly name: ServiceName
@@ -118,7 +15,8 @@ export interface ServiceEntry {
   readonly port: number
   /** Program, from the root of the checkout. */
   readonly program: string
-  readonly config: z.ZodType
+  /** Loaded when one is deployed. */
+  readonly config: () => Promise<z.ZodType>
   readonly health: { readonly path: string; readonly withinMs: number }
 }
 
@@ -131,7 +29,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: [],
     port: 9443,
     program: 'services/kms/main.ts',
-    config: kmsConfig,
+    config: async () => (await import('./config.ts')).kmsConfig,
     // A Luna or DPoD client may need a minute for its first login.
     health: { ...health, withinMs: 75_000 }
   },
@@ -141,7 +39,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: ['kms'],
     port: 9444,
     program: 'services/dae/main.ts',
-    config: daeConfig,
+    config: async () => (await import('./config.ts')).daeConfig,
     health
   },
   mqs: {
@@ -150,7 +48,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: ['kms'],
     port: 9445,
     program: 'services/mqs/main.ts',
-    config: mqsConfig,
+    config: async () => (await import('./config.ts')).mqsConfig,
     health
   },
   cp: {
@@ -159,7 +57,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: ['kms', 'dae', 'mqs'],
     port: 9446,
     program: 'services/cp/main.ts',
-    config: cpConfig,
+    config: async () => (await import('./config.ts')).cpConfig,
     health
   }
 }

@@ -1,15 +1,24 @@
 /** JSON lines, on stdout where nothing else is said; secrets are cut out by name wherever they might appear. */
-import { type Logger, type LoggerOptions, pino, stdSerializers } from 'pino'
+import { createRequire } from 'node:module'
+import type { Logger, LoggerOptions } from 'pino'
 import { messageOf } from '../errors/app-error.ts'
+
+const require = createRequire(import.meta.url)
+
+/** Loaded with the first log that is opened: a command that has nothing to log does without its 40 files. */
+function pino(): typeof import('pino') {
+  return require('pino')
+}
 
 const secretNames = ['password', 'pin', 'secret', 'authorization', 'cookie', 'token', 'plaintext', 'privateKey', 'key']
 
 /** @param write takes each line in place of stdout */
 export function openLog(name: string, level: string, write?: (line: string) => void): Logger {
+  const { pino: open, stdTimeFunctions } = pino()
   const options: LoggerOptions = {
     name,
     level,
-    timestamp: pino.stdTimeFunctions.isoTime,
+    timestamp: stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     serializers: { err: named },
     redact: {
@@ -17,7 +26,7 @@ export function openLog(name: string, level: string, write?: (line: string) => v
       censor: '[redacted]'
     }
   }
-  return write === undefined ? pino(options) : pino(options, { write: (text: string) => write(text.trimEnd()) })
+  return write === undefined ? open(options) : open(options, { write: (text: string) => write(text.trimEnd()) })
 }
 
 /**
@@ -26,7 +35,7 @@ export function openLog(name: string, level: string, write?: (line: string) => v
  */
 function named(thrown: unknown): object {
   if (!(thrown instanceof Error)) return { message: messageOf(thrown) }
-  const { type, message, stack, code } = stdSerializers.err(thrown)
+  const { type, message, stack, code } = pino().stdSerializers.err(thrown)
   const several = thrown instanceof AggregateError ? { errors: thrown.errors.map(named) } : {}
   return { type, message, stack, code, ...several }
 }

@@ -1,4 +1,4 @@
-/** Fastify's log of a request, for routes that have nothing to say as a rule. */
+/** A log of warnings that is made when there is one: of a request, and of a command that ends soon. */
 import type { FastifyBaseLogger } from 'fastify'
 import type { Bindings, ChildLoggerOptions } from 'pino'
 
@@ -47,9 +47,14 @@ class LateLog implements FastifyBaseLogger {
   }
 }
 
+/** @param make is called when it has a warning or worse to say; it is never asked for less */
+export function lateLog(make: () => FastifyBaseLogger): FastifyBaseLogger {
+  return new LateLog(make)
+}
+
 /** Options of a route that logs warnings and worse only. */
 export const warnsOnly = {
   logLevel: 'warn',
   childLoggerFactory: (logger: FastifyBaseLogger, bindings: Bindings, options: ChildLoggerOptions): FastifyBaseLogger =>
-    new LateLog(() => logger.child(bindings, options))
+    lateLog(() => logger.child(bindings, options))
 } as const

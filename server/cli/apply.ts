@@ -5,12 +5,12 @@ import type { Command } from 'commander'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { openLog } from '../../lib/log/log.ts'
+import { lateLog } from '../../lib/service/late-log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
 import { deployedAddresses } from '../deploy/deployed-addresses.ts'
-import { identityFiles } from '../deploy/service-identity.ts'
+import { identityFiles } from '../deploy/identity-files.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
 import type { Install } from '../install/install.ts'
-import { beginApply } from '../install/jobs/begin.ts'
 import type { FollowedJob } from '../install/jobs/jobs.ts'
 import type { Plan } from '../install/plan.ts'
 import { refuseSkips, skipTyped } from '../install/skips.ts'
@@ -90,7 +90,7 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     suggestions: {},
     setup: false,
     showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say),
-    log: openLog('wizard', 'warn', teller.say),
+    log: lateLog(() => openLog('wizard', 'warn', teller.say)),
     say: teller.say
   })
   const { install } = wizard
@@ -106,6 +106,7 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
       return false
     }
     await askBefore(plan, flags)
+    const { beginApply } = await import('../install/jobs/begin.ts')
     const job = beginApply(install, file, chosen, {
       actor: 'answers file',
       showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say)

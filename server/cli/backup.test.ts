@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
-import { wizardIdentity } from '../deploy/service-identity.ts'
+import { wizardIdentity } from '../deploy/identity-files.ts'
 import { leaksIn } from '../testing/canaries.ts'
 import { wholeTier } from '../testing/tiers.ts'
 import { type InstallWorld, openInstallWorld } from '../testing/world.ts'

@@ -9,8 +9,8 @@ import { writePrivateFile } from '../../lib/config/private-file.ts'
 import { openDataKey } from '../../lib/kms-client/data-key.ts'
 import type { KmsKey } from '../../lib/kms-client/kms-client.ts'
 import { newInstall, type RunningKms, type TestInstall } from '../../services/kms/testing.ts'
+import { identityFiles } from '../deploy/identity-files.ts'
 import { runFolder } from '../deploy/process/run-folder.ts'
-import { identityFiles } from '../deploy/service-identity.ts'
 
 const stateDir = mkdtempSync(join(tmpdir(), 'ks-keys-'))
 let install: TestInstall

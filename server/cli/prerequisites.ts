@@ -2,10 +2,10 @@
 import { access, chown, mkdir, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { closestMatch } from 'leven'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { observeHost } from '../checks/host.ts'
+import { didYouMean } from '../install/did-you-mean.ts'
 import { openCommands } from '../install/prerequisites/commands.ts'
 import { type PackageNames, packageNamesFor } from '../install/prerequisites/package-names.ts'
 import type { Prerequisite, PrerequisiteGround } from '../install/prerequisites/prerequisite.ts'
@@ -82,8 +82,7 @@ function chosen({ kafka, without }: PrerequisiteFlags): readonly Prerequisite[] 
   const ids = all.map(({ id }) => id)
   for (const typed of without) {
     if (ids.includes(typed)) continue
-    const meant = closestMatch(typed, ids)
-    throw new AppError('invalid-input', `There is no item ${typed} (${ids.join(', ')}). Did you mean ${meant}?`)
+    throw new AppError('invalid-input', `There is no item ${typed} (${ids.join(', ')}).${didYouMean(typed, ids)}`)
   }
   // A server elsewhere has its database elsewhere.
   const left = without.includes('database-server') ? [...without, 'database'] : without

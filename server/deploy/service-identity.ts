@@ -3,43 +3,14 @@
  * TLS and, unless the administrator gave another, for its listener.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { verifyChain } from '../../lib/x509/chain.ts'
 import { serviceRoleOf } from '../../lib/x509/service-role.ts'
 import { newServiceKey } from '../../lib/x509/software-key.ts'
 import { certificateRequest } from './certificate-request.ts'
-
-export interface IdentityFiles {
-  readonly certificate: string
-  readonly key: string
-  /** The internal CA. */
-  readonly ca: string
-}
-
-/** @param name kms, dae, mqs, cp or wizard */
-export function identityFiles(stateDir: string, name: string): IdentityFiles {
-  const file = (base: string) => join(stateDir, 'tls', base)
-  return { certificate: file(`${name}.crt`), key: file(`${name}.key`), ca: file('service-ca.crt') }
-}
-
-/**
- * The wizard as a client of the KMS. Where the administrator gave the KMS a certificate, its root is trusted beside the
- * internal CA (steps/service-plan.ts writes that file).
- */
-export function wizardIdentity(stateDir: string): IdentityFiles {
-  const own = identityFiles(stateDir, 'wizard')
-  const trust = trustPath(stateDir, 'wizard')
-  return { ...own, ca: existsSync(trust) ? trust : own.ca }
-}
-
-/** PEM: the internal CA first, then roots of certificates that were given. */
-export function trustPath(stateDir: string, caller: string): string {
-  return join(stateDir, 'tls', `${caller}-trust.crt`)
-}
+import { type IdentityFiles, identityFiles } from './identity-files.ts'
 
 export interface WantedCertificate {
   readonly publicKey: KeyObject

@@ -5,10 +5,10 @@
  */
 import { stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
-import { closestMatch } from 'leven'
 import { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { referenceSchema, referred } from './secret-reference.ts'
 import { type SkipRequest, skipRefusal, skipRequest } from './skips.ts'
 import { readYamlFile, type YamlFile } from './yaml-file.ts'
@@ -195,8 +195,7 @@ function refused(problems: readonly Problem[]): AppError {
 
 /** A third of the letters may differ: enough for a slip, too little for another word. */
 function meant(typed: string, known: readonly string[]): string {
-  const closest = closestMatch(typed, known, { maxDistance: Math.max(1, Math.floor(typed.length / 3)) })
-  return closest === undefined ? '' : ` Did you mean ${closest}?`
+  return didYouMean(typed, known, Math.max(1, Math.floor(typed.length / 3)))
 }
 
 /** Root may read what it likes; everybody else keeps secrets in files of their own. */

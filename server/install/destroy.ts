@@ -97,7 +97,8 @@ async function undoOf(
   { step: id, kind, name }: DestroyRow,
   context: UndoContext
 ): Promise<DestroyItem['outcome']> {
-  const undo = steps.find((step) => step.id === id)?.undo[kind]
+  const undos = await steps.find((step) => step.id === id)?.undo()
+  const undo = undos?.[kind]
   if (undo === undefined) return 'with the schema'
   try {
     return await undo(name, context)

@@ -3,10 +3,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
-import { identityFiles } from '../deploy/service-identity.ts'
+import { identityFiles } from '../deploy/identity-files.ts'
 import type { Install } from './install.ts'
-import { recordOf } from './record.ts'
-import { signRecord } from './record-signature.ts'
 
 const folderOf = (stateDir: string) => join(stateDir, 'records')
 
@@ -27,6 +25,8 @@ export async function keepRecord(install: Install): Promise<string | null> {
   // The last step has made it (steps/complete); an install of before that gets it here.
   const signingKey = await kms.createSigningKey(String(account.values.tenant))
   const { keyId: id, publicKey } = signingKey
+  // Loaded here: nearly every start finds the record made.
+  const [{ recordOf }, { signRecord }] = await Promise.all([import('./record.ts'), import('./record-signature.ts')])
   const record = await recordOf(install, { id, publicKey }, await kms.listKeys())
   const { certificate, key, ca } = identityFiles(stateDir, 'wizard')
   const [ownCertificate, ownKey, caCertificate] = await Promise.all(

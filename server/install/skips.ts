@@ -1,9 +1,9 @@
 /** Checks that somebody wants left out, with the reason: refused where that may not be, whichever door they came by. */
-import { closestMatch } from 'leven'
 import { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { Skips } from '../checks/check.ts'
 import { skippableChecks, strictChecks } from './check-classes.ts'
+import { didYouMean } from './did-you-mean.ts'
 
 const reasonWanted = 'A skipped check needs a reason of 3 to 300 characters on one line: it is kept with the answers.'
 
@@ -49,8 +49,7 @@ export function skipRefusal(check: string): string | null {
   const why = Object.hasOwn(strictChecks, check) ? strictChecks[check] : undefined
   if (why !== undefined) return `${check} is strict and cannot be skipped: ${why}.`
   const known = [...Object.keys(skippableChecks), ...Object.keys(strictChecks)]
-  const meant = closestMatch(check, known, { maxDistance: Math.max(2, Math.floor(check.length / 3)) })
-  return `There is no check ${check.slice(0, 80)}.${meant === undefined ? '' : ` Did you mean ${meant}?`}`
+  return `There is no check ${check.slice(0, 80)}.${didYouMean(check, known, Math.max(2, Math.floor(check.length / 3)))}`
 }
 
 /** For a whole run, before any of it is done. @throws AppError invalid-input for each that is strict, unknown or named twice */

@@ -3,7 +3,7 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
 import { serviceAddress } from '../deploy/addresses.ts'
-import { wizardIdentity } from '../deploy/service-identity.ts'
+import { wizardIdentity } from '../deploy/identity-files.ts'
 import type { AnswersByStep } from './progress.ts'
 
 export interface WizardKms {

@@ -2,6 +2,7 @@
  * Where the password of the key store waits for the KMS: the 0600 credential file that step 3 wrote. A change of the
  * password that is under way stands beside it, so that a kill in between loses neither the old one nor the new one.
  */
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
@@ -55,6 +56,11 @@ export async function keepPassword(
 
 export async function keepPending(stateDir: string, pending: PendingPassword): Promise<void> {
   await writePrivateFile(credentialPath(stateDir, pendingName), JSON.stringify(pending))
+}
+
+/** Whether a change was cut off. */
+export function isPending(stateDir: string): boolean {
+  return existsSync(credentialPath(stateDir, pendingName))
 }
 
 /** @throws AppError conflict when the file is not ours: nobody may guess which password it held */

@@ -6,9 +6,9 @@ import { z } from 'zod'
 import { sameText } from '../../lib/service/same-text.ts'
 import type { ServiceName } from '../../services/catalog.ts'
 import { type CheckSurroundings, type CheckWatcher, type Finding, runChecks } from '../checks/check.ts'
-import type { ApplyContext, Effect, EffectKind } from './apply-context.ts'
+import type { ApplyContext, Effect } from './apply-context.ts'
 import type { ApplyResult, EarlierAnswers, FieldView, Step, StepId } from './step.ts'
-import type { Undo } from './undo-context.ts'
+import type { Undos } from './undo-context.ts'
 
 // A schema is used a few times in the life of a process: compiling each to a function costs more than it saves.
 z.config({ jitless: true })
@@ -52,7 +52,7 @@ export interface DefinedStep {
   readonly restore: (values: Readonly<Record<string, unknown>>, secrets: Readonly<Record<string, string>>) => Submission
   /** JSON Schema (draft 2020-12) of what `parse` takes, as the schema alone can say it. */
   readonly jsonSchema: () => Readonly<Record<string, unknown>>
-  readonly undo: Readonly<Partial<Record<EffectKind, Undo>>>
+  readonly undo: () => Promise<Undos>
   /** "What Next will do" for answers so far. */
   readonly planFor: (values: Readonly<Record<string, unknown>>) => readonly string[]
 }
@@ -68,7 +68,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     checkIds: async () => (await step.checks()).flatMap((check) => check.ids),
     makesStale: step.makesStale,
     starts: step.starts ?? null,
-    undo: step.undo ?? {},
+    undo: step.undo ?? (() => Promise.resolve({})),
     secretsBoundTo: step.secretsBoundTo ?? [],
     jsonSchema: () => ({ ...z.toJSONSchema(step.answers, { io: 'input', unrepresentable: 'any' }) }),
     planFor: (values) => {

@@ -1,9 +1,9 @@
 /** Asking a deployed service for a proof, as the wizard, where it was told to listen. */
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import { catalog, type ServiceName } from '../../services/catalog.ts'
+import { identityFiles } from '../deploy/identity-files.ts'
 import { readDeployedConfig, runFolder } from '../deploy/process/run-folder.ts'
 import { askService, reachOf, type ServiceAnswer, type ServiceRequest } from '../deploy/process/service-request.ts'
-import { identityFiles } from '../deploy/service-identity.ts'
 
 const deadlineMs = 5000
 

@@ -5,8 +5,8 @@
 import type { z } from 'zod'
 import type { ServiceName } from '../../services/catalog.ts'
 import type { Check } from '../checks/check.ts'
-import type { ApplyContext, Effect, EffectKind } from './apply-context.ts'
-import type { Undo } from './undo-context.ts'
+import type { ApplyContext, Effect } from './apply-context.ts'
+import type { Undos } from './undo-context.ts'
 
 export const stepIds = [
   'welcome',
@@ -71,8 +71,8 @@ export interface Step<Id extends StepId = StepId, Answers = unknown> {
   readonly isKept?: (answers: Answers, kept: Readonly<Record<string, string>>) => Promise<boolean>
   /** Every effect that `apply` writes into the ledger for these answers; absent: none. */
   readonly effects?: (answers: Answers, earlier: EarlierAnswers) => readonly Effect[]
-  /** How each kind of its effects is taken away again; what is not here goes with the schema. */
-  readonly undo?: Readonly<Partial<Record<EffectKind, Undo>>>
+  /** Loaded when something is taken away; absent: all goes with the schema. */
+  readonly undo?: () => Promise<Undos>
   /** "What Next will do", from answers so far; one line an effect. */
   readonly plan: (answers: Partial<Answers>) => readonly string[]
   /** Idempotent; each effect goes through context.effect, which writes the ledger. Absent: Next only saves. */

@@ -2,6 +2,7 @@
 import type { Pool } from 'mysql2/promise'
 import type { EncryptsData, KeyStore } from '../../lib/keystore/keystore.ts'
 import type { DeployTarget } from '../deploy/target.ts'
+import type { EffectKind } from './apply-context.ts'
 
 /** Names that a person has typed, so that what cannot be brought back is never taken away by mistake. */
 export interface ConfirmedNames {
@@ -32,3 +33,6 @@ export type Undone = 'removed' | 'absent' | { readonly left: string }
 
 /** @param name as in the ledger */
 export type Undo = (name: string, context: UndoContext) => Promise<Undone>
+
+/** How each kind of a step's effects is taken away again; what is not in it goes with the schema. */
+export type Undos = Readonly<Partial<Record<EffectKind, Undo>>>

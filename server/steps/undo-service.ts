@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ServiceName } from '../../services/catalog.ts'
-import { identityFiles, trustPath } from '../deploy/service-identity.ts'
-import type { Undo } from './undo-context.ts'
+import { identityFiles, trustPath } from '../deploy/identity-files.ts'
+import type { Undo, Undos } from './undo-context.ts'
 
 const undoService: Undo = async (name, { deploy }) =>
   (await deploy.remove(name as ServiceName)) ? 'removed' : 'absent'
@@ -17,4 +17,4 @@ const undoCertificate: Undo = async (name, { stateDir }) => {
   return known ? 'removed' : 'absent'
 }
 
-export const undoDeployment = { service: undoService, certificate: undoCertificate } as const
+export const undoDeployment: Undos = { service: undoService, certificate: undoCertificate }

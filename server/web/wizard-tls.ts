@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import { fingerprint } from '../../lib/x509/fingerprint.ts'
-import { selfSignedTls } from '../../lib/x509/software-key.ts'
 
 export interface WizardTls {
   readonly certificate: string
@@ -56,6 +55,7 @@ async function generatedTls(wish: TlsWish, stateDir: string): Promise<WizardTls>
   const anyAddress = wish.host === '0.0.0.0' || wish.host === '::'
   const wanted = [hostname(), 'localhost', '127.0.0.1', ...(anyAddress ? [] : [wish.host]), ...wish.allowedHosts]
   const names = [...new Set(wanted)].filter((name) => isIP(name) !== 0 || certifiableName.test(name))
+  const { selfSignedTls } = await import('../../lib/x509/software-key.ts')
   const made = await selfSignedTls({ names, days })
   await writePrivateFile(paths.key, made.privateKey)
   await writePrivateFile(paths.certificate, made.certificate)

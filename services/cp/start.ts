@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { RunningService, Service } from '../../lib/service/service.ts'
-import type { CpConfig } from '../catalog.ts'
+import type { CpConfig } from '../config.ts'
 import { registerAuthorities } from './authorities.ts'
 import { registerDevices } from './devices.ts'
 import { registerEvents } from './events.ts'

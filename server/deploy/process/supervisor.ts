@@ -182,7 +182,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     watching: DeployWatch
   ): Promise<ServiceStatus> => {
     if (over) throw new AppError('conflict', `${entry.title} is not started: keyscaler is being stopped.`)
-    const parsed = entry.config.safeParse(raw)
+    const parsed = (await entry.config()).safeParse(raw)
     if (!parsed.success) {
       const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
       throw new AppError('invalid-input', `The configuration of ${entry.title} is not valid. ${problems.join(' ')}`)

@@ -493,7 +493,7 @@ async function startWizard(world: TinyWorld, configs: object, lifeline?: string)
     import { processTarget } from ${JSON.stringify(join(import.meta.dirname, 'process.ts'))}
     import { z } from ${JSON.stringify(import.meta.resolve('zod'))}
     const { root, stateDir, entries, configs, lifeline } = JSON.parse(process.argv[2])
-    for (const entry of Object.values(entries)) entry.config = z.looseObject({})
+    for (const entry of Object.values(entries)) entry.config = async () => z.looseObject({})
     let lifelineFd = null
     if (lifeline) {
       const socket = connect(lifeline)

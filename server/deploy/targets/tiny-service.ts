@@ -65,7 +65,7 @@ export async function tinyWorld(withinMs = 5000): Promise<TinyWorld> {
     needs,
     port: 1,
     program: 'service.mjs',
-    config: z.looseObject({ address: z.url() }),
+    config: async () => z.looseObject({ address: z.url() }),
     health: { path: '/readyz', withinMs }
   })
   const setMood = (name: ServiceName, mood: string) => writeFile(file(`${name}.mood`), mood)

@@ -1,6 +1,5 @@
 /** Step 5: the tenant and its first administrator. */
 import { defineStep } from '../define-step.ts'
-import { undoKeys } from '../undo-keys.ts'
 import { type AccountAnswers, accountAnswers } from './answers.ts'
 import { isKeptPassword, keptPassword } from './password.ts'
 
@@ -38,7 +37,7 @@ export const accountStep = defineStep<'account', AccountAnswers>({
     { kind: 'credential', name: `participant/${tenant}`, of: ['tenant'] }
   ],
   apply: async (answers, context) => (await import('./apply.ts')).applyAccount(answers, context),
-  undo: { key: undoKeys((name) => ({ purposes: ['tenant', 'signing'], tenant: name.replace('tenant/', '') })) },
+  undo: async () => (await import('./undo.ts')).undoAccount,
   plan: ({ tenant, email }) => [
     `Creates account ${tenant ?? ''} with a key of its own in the key store`.replace('  ', ' '),
     `Creates the first administrator${email === undefined ? '' : ` ${email}`}`,

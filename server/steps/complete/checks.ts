@@ -5,10 +5,10 @@ import { fingerprint } from '../../../lib/x509/fingerprint.ts'
 import { catalog, type ServiceName, serviceNames } from '../../../services/catalog.ts'
 import { type Check, defineCheck } from '../../checks/check.ts'
 import { type KeyStoreRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
+import { identityFiles } from '../../deploy/identity-files.ts'
 import { askReadiness, type Readiness } from '../../deploy/process/readiness.ts'
 import { readDeployedConfig, runFolder } from '../../deploy/process/run-folder.ts'
 import { reachOf } from '../../deploy/process/service-request.ts'
-import { identityFiles } from '../../deploy/service-identity.ts'
 
 const deadlineMs = 10_000
 

@@ -1,6 +1,5 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
-import { undoDeployment } from '../undo-service.ts'
 import { type CpAnswers, cpAnswers } from './answers.ts'
 
 export const cpStep = defineStep<'cp', CpAnswers>({
@@ -28,7 +27,7 @@ export const cpStep = defineStep<'cp', CpAnswers>({
     { kind: 'certificate', name: 'cp', of: ['cpHost'] },
     { kind: 'service', name: 'cp' }
   ],
-  undo: undoDeployment,
+  undo: async () => (await import('../undo-service.ts')).undoDeployment,
   plan: () => [
     'Issue the certificates of the Control Panel from the internal CA',
     'Deploy the Control Panel and prove that the first administrator can log in'

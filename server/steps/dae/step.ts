@@ -1,7 +1,5 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
-import { undoKeys } from '../undo-keys.ts'
-import { undoDeployment } from '../undo-service.ts'
 import { type DaeAnswers, daeAnswers } from './answers.ts'
 
 export const daeStep = defineStep<'dae', DaeAnswers>({
@@ -74,10 +72,7 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
     { kind: 'certificate', name: 'dae', of: ['daeHost'] },
     { kind: 'service', name: 'dae' }
   ],
-  undo: {
-    ...undoDeployment,
-    'certificate-authority': undoKeys((name) => ({ purposes: ['tenant-ca'], tenant: name.replace('tenant/', '') }))
-  },
+  undo: async () => (await import('./undo.ts')).undoDae,
   plan: (answers) => [
     `Create (or adopt) the tenant's device CA, ${answers.caKey ?? 'EC-P256'}, key in the token`,
     'Issue the certificates of the DAE from the internal CA',

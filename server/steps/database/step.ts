@@ -4,7 +4,6 @@ import { serviceNames } from '../../../services/catalog.ts'
 import { tickedWords } from '../answer-fields.ts'
 import { defineStep } from '../define-step.ts'
 import { type DatabaseAnswers, databaseAnswers } from './answers.ts'
-import { undoDatabaseUser, undoMigration, undoSchema } from './undo.ts'
 
 export const databaseStep = defineStep<'database', DatabaseAnswers>({
   id: 'database',
@@ -50,7 +49,7 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
     { kind: 'migration', name: dbName, of: ['dbName'] },
     ...serviceNames.map((service) => ({ kind: 'database-user' as const, name: serviceUserName(dbName, service) }))
   ],
-  undo: { 'database-user': undoDatabaseUser, migration: undoMigration, schema: undoSchema },
+  undo: async () => (await import('./undo.ts')).undoDatabase,
   plan: ({ dbName, dbHost, dbPort }) => [
     dbName === undefined || dbHost === undefined
       ? 'Creates the database where it does not exist, and its tables'

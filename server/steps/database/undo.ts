@@ -1,10 +1,10 @@
 /** Takes away what the database step made: the services' users, and the schema when nobody is enrolled in it. */
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { asDatabaseError, openPool } from '../../../lib/database/pool.ts'
-import type { Undo, UndoContext, Undone } from '../undo-context.ts'
+import type { Undo, UndoContext, Undone, Undos } from '../undo-context.ts'
 import { connectionOf, databaseAnswers } from './answers.ts'
 
-export const undoDatabaseUser: Undo = (name, context) =>
+const undoDatabaseUser: Undo = (name, context) =>
   asAdministrator(context, async (server) => {
     const at = name.lastIndexOf('@')
     const [user, host] = [name.slice(0, at), name.slice(at + 1)]
@@ -13,7 +13,7 @@ export const undoDatabaseUser: Undo = (name, context) =>
   })
 
 /** Every table is ours: the database step takes a schema that is empty, or this install's own. */
-export const undoMigration: Undo = (schema, context) =>
+const undoMigration: Undo = (schema, context) =>
   asAdministrator(context, async (server) => {
     const why = await whyKept(server, schema, context)
     if (why !== null) return { left: why }
@@ -25,7 +25,7 @@ export const undoMigration: Undo = (schema, context) =>
     return tables.length === 0 ? 'absent' : 'removed'
   })
 
-export const undoSchema: Undo = (schema, context) =>
+const undoSchema: Undo = (schema, context) =>
   asAdministrator(context, async (server) => {
     const why = await whyKept(server, schema, context)
     if (why !== null) return { left: why }
@@ -64,4 +64,10 @@ async function asAdministrator(context: UndoContext, work: (server: Pool) => Pro
   } finally {
     await server.end()
   }
+}
+
+export const undoDatabase: Undos = {
+  'database-user': undoDatabaseUser,
+  migration: undoMigration,
+  schema: undoSchema
 }

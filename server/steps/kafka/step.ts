@@ -1,7 +1,6 @@
 /** Step 7: the brokers that device events go to. */
 import { defineStep } from '../define-step.ts'
 import { type KafkaAnswers, kafkaAnswers, topicsOf } from './answers.ts'
-import { undoTopic } from './undo.ts'
 
 const sasl = { field: 'security', is: ['SASL_SSL'] }
 const tls = { field: 'security', is: ['SSL', 'SASL_SSL'] }
@@ -69,7 +68,7 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
   secretsBoundTo: ['brokers', 'username', 'security', 'mechanism', 'ca'],
   apply: async (answers, context) => (await import('./apply.ts')).applyKafka(answers, context),
   effects: ({ topicPrefix }) => Object.values(topicsOf(topicPrefix)).map((name) => ({ kind: 'topic', name })),
-  undo: { topic: undoTopic },
+  undo: async () => (await import('./undo.ts')).undoKafka,
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {
     const { deviceTopic, probeTopic } = topicsOf(topicPrefix)
     const parts = partitions === 1 ? '1 partition' : `${partitions} partitions`

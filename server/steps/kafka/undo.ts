@@ -1,9 +1,9 @@
 /** Removes a topic of this install, with the events in it. */
 import { openBroker } from '../../../lib/broker/broker.ts'
-import type { Undo } from '../undo-context.ts'
+import type { Undo, Undos } from '../undo-context.ts'
 import { brokerSettingsOf, kafkaAnswers } from './answers.ts'
 
-export const undoTopic: Undo = async (topic, { answersOf, secretOf }) => {
+const undoTopic: Undo = async (topic, { answersOf, secretOf }) => {
   const password = await secretOf('kafka', 'password')
   const answers = kafkaAnswers.parse({ ...(await answersOf('kafka')), ...(password === undefined ? {} : { password }) })
   const broker = openBroker(brokerSettingsOf(answers), 10_000)
@@ -15,3 +15,5 @@ export const undoTopic: Undo = async (topic, { answersOf, secretOf }) => {
     await broker.close()
   }
 }
+
+export const undoKafka: Undos = { topic: undoTopic }

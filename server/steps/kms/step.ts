@@ -1,8 +1,6 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
 import type { FieldView, KeysOfUnion } from '../step.ts'
-import { undoKeys } from '../undo-keys.ts'
-import { undoDeployment } from '../undo-service.ts'
 import { type KmsAnswers, kmsAnswers } from './answers.ts'
 import { kmsPlan } from './plan.ts'
 
@@ -138,8 +136,6 @@ const fields: Readonly<Record<KeysOfUnion<KmsAnswers>, FieldView>> = {
   ...certificateViews
 }
 
-const undoOwnKeys = undoKeys((purpose) => ({ purposes: [purpose], tenant: '' }))
-
 const whereKeysAre = ['keyStore', 'partition', 'nssFolder', 'library', 'confPath'] as const
 
 export const kmsStep = defineStep<'kms', KmsAnswers>({
@@ -161,7 +157,7 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
     { kind: 'certificate', name: 'wizard', of: whereKeysAre },
     { kind: 'service', name: 'kms' }
   ],
-  undo: { ...undoDeployment, key: undoOwnKeys, 'certificate-authority': undoOwnKeys },
+  undo: async () => (await import('./undo.ts')).undoKms,
   plan: kmsPlan,
   apply: async (answers, context) => (await import('./apply.ts')).applyKms(answers, context)
 })

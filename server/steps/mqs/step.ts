@@ -1,6 +1,5 @@
 import { defineStep } from '../define-step.ts'
 import { certificateViews } from '../host-fields.ts'
-import { undoDeployment } from '../undo-service.ts'
 import { type MqsAnswers, mqsAnswers } from './answers.ts'
 
 export const mqsStep = defineStep<'mqs', MqsAnswers>({
@@ -28,7 +27,7 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
     { kind: 'certificate', name: 'mqs', of: ['mqsHost'] },
     { kind: 'service', name: 'mqs' }
   ],
-  undo: undoDeployment,
+  undo: async () => (await import('../undo-service.ts')).undoDeployment,
   plan: () => [
     'Issue the certificates of the MQS from the internal CA',
     'Deploy the MQS and wait until a probe event has travelled from the outbox to Kafka'

@@ -1,0 +1,14 @@
+import { createRequire } from 'node:module'
+
+const require = createRequire(import.meta.url)
+
+/**
+ * leven is loaded when something was mistyped, not before.
+ * @param maxDistance letters that may differ; absent: the nearest one, however far
+ * @returns ` Did you mean x?`, or nothing when no known name is near
+ */
+export function didYouMean(typed: string, known: readonly string[], maxDistance = Number.POSITIVE_INFINITY): string {
+  const { closestMatch }: typeof import('leven') = require('leven')
+  const closest = closestMatch(typed, known, { maxDistance })
+  return closest === undefined ? '' : ` Did you mean ${closest}?`
+}
