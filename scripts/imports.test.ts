@@ -32,11 +32,12 @@ const allowed: readonly (readonly [room: string, may: readonly string[]])[] = [
   ['server/deploy', ['server/deploy', 'services/catalog.ts', 'lib']],
   ['server/checks', ['server/checks', 'lib']],
   ['server', ['server', 'lib']],
-  ['services/kms', ['services/kms', 'services/catalog.ts', 'lib']],
-  ['services/dae', ['services/dae', 'services/catalog.ts', 'lib']],
-  ['services/mqs', ['services/mqs', 'services/catalog.ts', 'lib']],
-  ['services/cp', ['services/cp', 'services/catalog.ts', 'lib']],
-  ['services/catalog.ts', []],
+  ['services/kms', ['services/kms', 'services/catalog.ts', 'services/config.ts', 'lib']],
+  ['services/dae', ['services/dae', 'services/catalog.ts', 'services/config.ts', 'lib']],
+  ['services/mqs', ['services/mqs', 'services/catalog.ts', 'services/config.ts', 'lib']],
+  ['services/cp', ['services/cp', 'services/catalog.ts', 'services/config.ts', 'lib']],
+  ['services/catalog.ts', ['services/config.ts']],
+  ['services/config.ts', []],
   ['lib', ['lib']],
   ['sandbox', ['sandbox', 'services/catalog.ts', 'lib']]
 ]
