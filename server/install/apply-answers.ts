@@ -5,7 +5,7 @@ import type { DefinedStep } from '../steps/define-step.ts'
 import type { StepId } from '../steps/step.ts'
 import { type AnswersFile, skipsOf } from './answers-file.ts'
 import type { Install } from './install.ts'
-import { keepRecord } from './record-file.ts'
+import { keepRecord, loadRecord } from './record-file.ts'
 import { continueByFile, refusalOf } from './refusal.ts'
 import { refuseSkips } from './skips.ts'
 import type { Watcher } from './submit.ts'
@@ -34,6 +34,8 @@ export async function applyAnswers(
     watch.signal?.throwIfAborted()
     watch.step?.(step.id, 'begun')
     for (const service of startedNext(inOrder.slice(index))) install.target.prepare(service)
+    // This step will wait for a service, and the processor with it.
+    if (step.starts !== null) void loadAhead(inOrder.slice(index + 1))
     const kept = (await install.answers()).get(step.id)?.values
     const outcome = await install.submit(step.id, file.steps[step.id] ?? kept ?? {}, {
       continueAnyway: file.continueAnyway,
@@ -55,4 +57,10 @@ const preparedAtOnce = 3
 
 function startedNext(steps: readonly DefinedStep[]): readonly ServiceName[] {
   return steps.flatMap(({ starts }) => starts ?? []).slice(0, preparedAtOnce)
+}
+
+/** One after the other, so that what is under way gets its turn between them. What cannot be loaded says so when it is run. */
+async function loadAhead(steps: readonly DefinedStep[]): Promise<void> {
+  for (const step of steps) await step.loadAhead().catch(() => {})
+  await loadRecord().catch(() => {})
 }

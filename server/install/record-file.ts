@@ -25,8 +25,7 @@ export async function keepRecord(install: Install): Promise<string | null> {
   // The last step has made it (steps/complete); an install of before that gets it here.
   const signingKey = await kms.createSigningKey(String(account.values.tenant))
   const { keyId: id, publicKey } = signingKey
-  // Loaded here: nearly every start finds the record made.
-  const [{ recordOf }, { signRecord }] = await Promise.all([import('./record.ts'), import('./record-signature.ts')])
+  const [{ recordOf }, { signRecord }] = await loadRecord()
   const record = await recordOf(install, { id, publicKey }, await kms.listKeys())
   const { certificate, key, ca } = identityFiles(stateDir, 'wizard')
   const [ownCertificate, ownKey, caCertificate] = await Promise.all(
@@ -39,6 +38,11 @@ export async function keepRecord(install: Install): Promise<string | null> {
   const signed = await signRecord(record, { kms, signingKey, wizard })
   await writePrivateFile(path, `${JSON.stringify(signed, null, 2)}\n`)
   return path
+}
+
+/** What makes a record: nearly every start finds it made. */
+export function loadRecord() {
+  return Promise.all([import('./record.ts'), import('./record-signature.ts')])
 }
 
 /** The newest one, as it was signed; null: none was made yet. */

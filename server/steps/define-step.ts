@@ -53,6 +53,8 @@ export interface DefinedStep {
   /** JSON Schema (draft 2020-12) of what `parse` takes, as the schema alone can say it. */
   readonly jsonSchema: () => Readonly<Record<string, unknown>>
   readonly undo: () => Promise<Undos>
+  /** Loads the code of checks and apply, while an earlier step waits for others; they run as well without it. */
+  readonly loadAhead: () => Promise<void>
   /** "What Next will do" for answers so far. */
   readonly planFor: (values: Readonly<Record<string, unknown>>) => readonly string[]
 }
@@ -68,6 +70,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     checkIds: async () => (await step.checks()).flatMap((check) => check.ids),
     makesStale: step.makesStale,
     starts: step.starts ?? null,
+    loadAhead: async () => void (await Promise.all([step.checks(), step.apply?.(), step.ahead?.()])),
     undo: step.undo ?? (() => Promise.resolve({})),
     secretsBoundTo: step.secretsBoundTo ?? [],
     jsonSchema: () => ({ ...z.toJSONSchema(step.answers, { io: 'input', unrepresentable: 'any' }) }),
@@ -104,7 +107,7 @@ function submissionOf<Id extends StepId, Answers extends object>(
     values: shown,
     keepSecrets: () => (step.keep === undefined ? Promise.resolve(secretsOf(answers, views)) : step.keep(answers)),
     check: async (around, watch) => runChecks(await step.checks(), answers, around, watch),
-    apply: (context) => (step.apply === undefined ? Promise.resolve({}) : step.apply(answers, context)),
+    apply: async (context) => (step.apply === undefined ? {} : (await step.apply())(answers, context)),
     hasKeptSecrets: (kept) => hasKeptSecrets(step, secretsOf(answers, views), answers, kept),
     effects: (earlier) => step.effects?.(answers, earlier) ?? [],
     plan: step.plan(answers)

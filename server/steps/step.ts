@@ -75,8 +75,10 @@ export interface Step<Id extends StepId = StepId, Answers = unknown> {
   readonly undo?: () => Promise<Undos>
   /** "What Next will do", from answers so far; one line an effect. */
   readonly plan: (answers: Partial<Answers>) => readonly string[]
-  /** Idempotent; each effect goes through context.effect, which writes the ledger. Absent: Next only saves. */
-  readonly apply?: (answers: Answers, context: ApplyContext) => Promise<ApplyResult>
+  /** Loaded when it is run. Idempotent; each effect goes through context.effect, which writes the ledger. Absent: Next only saves. */
+  readonly apply?: () => Promise<(answers: Answers, context: ApplyContext) => Promise<ApplyResult>>
+  /** Loads what checks and apply load late: see DefinedStep.loadAhead. */
+  readonly ahead?: () => Promise<unknown>
 }
 
 /** Answers of the steps before, without secrets, by step id. */

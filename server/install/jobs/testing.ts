@@ -38,9 +38,11 @@ export function stepsOf(work: Partial<Record<StepId, Work>>, checks: (step: Step
       makesStale: [],
       plan: () => [],
       keep: async () => ({}),
-      apply: async ({ answer }, context) => {
-        return (await work[id]?.(context, answer)) ?? {}
-      }
+      apply:
+        async () =>
+        async ({ answer }, context) => {
+          return (await work[id]?.(context, answer)) ?? {}
+        }
     })
   })
 }

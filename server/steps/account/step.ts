@@ -36,7 +36,7 @@ export const accountStep = defineStep<'account', AccountAnswers>({
     { kind: 'administrator', name: email },
     { kind: 'credential', name: `participant/${tenant}`, of: ['tenant'] }
   ],
-  apply: async (answers, context) => (await import('./apply.ts')).applyAccount(answers, context),
+  apply: async () => (await import('./apply.ts')).applyAccount,
   undo: async () => (await import('./undo.ts')).undoAccount,
   plan: ({ tenant, email }) => [
     `Creates account ${tenant ?? ''} with a key of its own in the key store`.replace('  ', ' '),

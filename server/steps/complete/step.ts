@@ -20,14 +20,5 @@ export const completeStep = defineStep<'complete', CompleteAnswers>({
     "Creates the account's signing key in the key store, and signs the install record with it",
     'Lock setup; to reopen it: keyscaler unlock'
   ],
-  apply: async (_answers, context) => {
-    const { drillRecovery } = await import('./recovery-drill.ts')
-    await drillRecovery(context)
-    // Before setup is finished: a record that cannot be signed is a step that can be tried again.
-    context.report('Signing key of the install record in the key store')
-    const { tenant } = await context.answersOf('account')
-    const kms = await context.kms()
-    await kms.createSigningKey(String(tenant))
-    return {}
-  }
+  apply: async () => (await import('./apply.ts')).applyComplete
 })

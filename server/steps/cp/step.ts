@@ -32,5 +32,5 @@ export const cpStep = defineStep<'cp', CpAnswers>({
     'Issue the certificates of the Control Panel from the internal CA',
     'Deploy the Control Panel and prove that the first administrator can log in'
   ],
-  apply: async (answers, context) => (await import('./apply.ts')).applyCp(answers, context)
+  apply: async () => (await import('./apply.ts')).applyCp
 })

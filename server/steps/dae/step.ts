@@ -78,5 +78,5 @@ export const daeStep = defineStep<'dae', DaeAnswers>({
     'Issue the certificates of the DAE from the internal CA',
     'Deploy the DAE and wait until /cacerts verifies'
   ],
-  apply: async (answers, context) => (await import('./apply.ts')).applyDae(answers, context)
+  apply: async () => (await import('./apply.ts')).applyDae
 })

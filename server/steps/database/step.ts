@@ -43,7 +43,7 @@ export const databaseStep = defineStep<'database', DatabaseAnswers>({
   makesStale: ['kms', 'account', 'license', 'dae', 'mqs', 'cp'],
   // TLS and its CA decide who could read it on the way.
   secretsBoundTo: ['dbHost', 'dbPort', 'dbUser', 'dbTls', 'dbCa'],
-  apply: async (answers, context) => (await import('./apply.ts')).applyDatabase(answers, context),
+  apply: async () => (await import('./apply.ts')).applyDatabase,
   effects: ({ dbName }) => [
     { kind: 'schema', name: dbName, of: ['dbName'] },
     { kind: 'migration', name: dbName, of: ['dbName'] },

@@ -66,7 +66,8 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
   makesStale: ['dae', 'mqs'],
   // Protocol, mechanism and CA decide who could read it on the way.
   secretsBoundTo: ['brokers', 'username', 'security', 'mechanism', 'ca'],
-  apply: async (answers, context) => (await import('./apply.ts')).applyKafka(answers, context),
+  apply: async () => (await import('./apply.ts')).applyKafka,
+  ahead: async () => (await import('../../../lib/broker/kafkajs.ts')).kafkajs(),
   effects: ({ topicPrefix }) => Object.values(topicsOf(topicPrefix)).map((name) => ({ kind: 'topic', name })),
   undo: async () => (await import('./undo.ts')).undoKafka,
   plan: ({ topicPrefix = 'keyscaler', partitions, replication }) => {

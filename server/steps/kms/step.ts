@@ -159,5 +159,5 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   ],
   undo: async () => (await import('./undo.ts')).undoKms,
   plan: kmsPlan,
-  apply: async (answers, context) => (await import('./apply.ts')).applyKms(answers, context)
+  apply: async () => (await import('./apply.ts')).applyKms
 })

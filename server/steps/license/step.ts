@@ -37,7 +37,7 @@ export const licenseStep = defineStep<'license', LicenseAnswers>({
   },
   checks: async () => [(await import('./checks.ts')).licenseLadder],
   makesStale: [],
-  apply: async (answers, context) => (await import('./apply.ts')).applyLicense(answers, context),
+  apply: async () => (await import('./apply.ts')).applyLicense,
   // Which one it is can be read without trusting it: the check has verified it before anything is made.
   effects: ({ license }) => [{ kind: 'license', name: idOf(license) }],
   plan: () => ['Stores the license']

@@ -32,5 +32,5 @@ export const mqsStep = defineStep<'mqs', MqsAnswers>({
     'Issue the certificates of the MQS from the internal CA',
     'Deploy the MQS and wait until a probe event has travelled from the outbox to Kafka'
   ],
-  apply: async (answers, context) => (await import('./apply.ts')).applyMqs(answers, context)
+  apply: async () => (await import('./apply.ts')).applyMqs
 })
