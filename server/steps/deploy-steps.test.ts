@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import type { RowDataPacket } from 'mysql2/promise'
@@ -69,6 +69,27 @@ test('a CA key that the token does not offer is refused before anything is made;
   assert.match(parsed.fields.caSubject ?? '', /known type/)
   const longer = daeStep.parse({ daeHost: 'https://localhost', caDays: 30, deviceDays: 31 })
   assert.ok(!longer.ok && /outlive/.test(longer.fields.deviceDays ?? ''))
+})
+
+test('that the proof of the KMS step saw the mechanism is good for ten minutes; otherwise the token is asked again', async () => {
+  const file = join(world.stateDir, 'key-store.json')
+  const kept = readFileSync(file, 'utf8')
+  const { evidence, ...record } = JSON.parse(kept)
+  const verdict = async (proof: object, module: string = record.module) => {
+    writeFileSync(file, JSON.stringify({ ...record, module, evidence: { ...evidence, ...proof } }))
+    const findings = await world.check(daeStep, { daeHost: await localhost(), caKey: 'EC-P384' })
+    return findings.find(({ id }) => id === 'dae.ca-key')?.verdict
+  }
+  const ago = (ms: number) => ({ at: new Date(Date.now() - ms).toISOString() })
+  const nobody = join(dir, 'no-library.so')
+  try {
+    assert.equal(await verdict(ago(0), nobody), 'pass', 'a fresh proof: nobody is asked')
+    assert.equal(await verdict(ago(11 * 60_000), nobody), 'fail')
+    assert.equal(await verdict(ago(-60_000), nobody), 'fail', 'a clock that was set back')
+    assert.equal(await verdict({ ...ago(0), mechanisms: [] }), 'pass', 'what was missing is asked for again')
+  } finally {
+    writeFileSync(file, kept)
+  }
 })
 
 test('the MQS is deployed when a probe event has been acknowledged by the broker', async () => {

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { probeToken } from '../../../lib/keystore/probe.ts'
 import { type Check, defineCheck } from '../../checks/check.ts'
-import { keyStoreFromRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
+import { type KeyStoreRecord, keyStoreFromRecord, readKeyStoreRecord } from '../../checks/key-store/key-store-record.ts'
 import { hostChecks } from '../host-checks.ts'
 import type { DaeAnswers } from './answers.ts'
 
@@ -13,6 +13,12 @@ const takes: Readonly<Record<DaeAnswers['caKey'], readonly (readonly number[])[]
   'EC-P384': [[0x1040], [0x1041]],
   'RSA-3072': [[0x0000, 0x80000143], [0x0001]]
 }
+
+/**
+ * An HSM's library takes seconds to start, and what its token offers is not lost by the minute. What it did not offer is asked for
+ * again: a policy may have been changed for it.
+ */
+const provedWithinMs = 10 * 60_000
 
 interface SeenCaKey {
   readonly algorithm: string
@@ -31,13 +37,16 @@ const caKey = defineCheck<DaeAnswers, SeenCaKey | null>({
   observe: async ({ caKey: algorithm }, { stateDir, progress }, signal) => {
     const record = await readKeyStoreRecord(stateDir)
     if (record === null) return null
+    const proved = justProved(record)
+    if (proved !== null && offers(proved, algorithm)) {
+      return { algorithm, offered: true, label: record.label, problem: '' }
+    }
     progress(`C_GetMechanismList of ${record.label}`)
     // Without a login: what a token offers is public.
     const { mechanisms, stopped } = await probeToken(keyStoreFromRecord(record), { signal })
-    const numbers = new Set(mechanisms.map(({ number }) => number))
-    const offered = takes[algorithm].every((choices) => choices.some((number) => numbers.has(number)))
+    const offered = mechanisms.length === 0 ? null : offers(mechanisms, algorithm)
     const problem = stopped === null ? '' : `the library stopped (${stopped.why} in ${stopped.step})`
-    return { algorithm, offered: mechanisms.length === 0 ? null : offered, label: record.label, problem }
+    return { algorithm, offered, label: record.label, problem }
   },
   outcomes: [
     { verdict: 'skip', when: (seen) => seen === null, say: 'No key store was opened yet.' },
@@ -58,6 +67,20 @@ const caKey = defineCheck<DaeAnswers, SeenCaKey | null>({
     { verdict: 'pass', say: (seen) => `${seen?.label} offers ${seen?.algorithm} keys.` }
   ]
 })
+
+type Mechanisms = readonly { readonly number: number }[]
+
+function offers(mechanisms: Mechanisms, algorithm: DaeAnswers['caKey']): boolean {
+  const numbers = new Set(mechanisms.map(({ number }) => number))
+  return takes[algorithm].every((choices) => choices.some((number) => numbers.has(number)))
+}
+
+/** What the proof saw with which the KMS step opened this very token. Null: none, or too long ago. */
+function justProved({ evidence }: KeyStoreRecord): Mechanisms | null {
+  if (evidence === null) return null
+  const age = Date.now() - Date.parse(evidence.at)
+  return age >= 0 && age < provedWithinMs ? evidence.mechanisms : null
+}
 
 interface SeenAuthority {
   /** Of the CA that the tenant has already; null: none. */
