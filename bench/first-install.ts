@@ -1,6 +1,6 @@
 /**
  * P11: `keyscaler apply` on an empty schema until a device has its certificate by EST, against the sum of what it cannot do
- * without (install-floors.ts); and a second apply, which finds nothing to change, as a whole process.
+ * without (install-floors.ts); and ten more applies, which find nothing to change, as whole processes.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { type Benchmark, median, rateOf } from './benchmark.ts'
 import { keysAlone, migrationsAlone, startsAlone } from './install-floors.ts'
 import { newToken } from './token.ts'
 
-const secondApplies = 3
+const secondApplies = 10
 
 export const installBenchmark: Benchmark = {
   title: 'apply on an empty schema to the first device certificate, against the sum of its floors',
@@ -61,7 +61,8 @@ export const installBenchmark: Benchmark = {
           ours: 'apply',
           limits: [
             { time: 'first certificate', most: 10_000 },
-            { time: 'second apply', most: 500 }
+            { time: 'second apply', most: 500 },
+            { time: 'slowest of ten', most: 500 }
           ]
         }
       ]
@@ -93,7 +94,8 @@ async function firstCertificate(world: InstallWorld) {
   device.verify()
   const again: number[] = []
   for (let time = 0; time < secondApplies; time++) again.push(await nothingToChange(world, answers))
-  return { ...perSecond(ms), times: { 'first certificate': ms, 'second apply': median(again) } }
+  const times = { 'first certificate': ms, 'second apply': median(again), 'slowest of ten': Math.max(...again) }
+  return { ...perSecond(ms), times }
 }
 
 async function nothingToChange(world: InstallWorld, answers: string): Promise<number> {
