@@ -36,7 +36,10 @@ const allowed: readonly (readonly [room: string, may: readonly string[]])[] = [
   ['services/dae', ['services/dae', 'services/catalog.ts', 'services/config.ts', 'lib']],
   ['services/mqs', ['services/mqs', 'services/catalog.ts', 'services/config.ts', 'lib']],
   ['services/cp', ['services/cp', 'services/catalog.ts', 'services/config.ts', 'lib']],
-  ['services/catalog.ts', ['services/config.ts']],
+  [
+    'services/catalog.ts',
+    ['services/kms/config.ts', 'services/dae/config.ts', 'services/mqs/config.ts', 'services/cp/config.ts']
+  ],
   ['services/config.ts', []],
   ['lib', ['lib']],
   ['sandbox', ['sandbox', 'services/catalog.ts', 'lib']]

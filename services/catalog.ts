@@ -29,7 +29,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: [],
     port: 9443,
     program: 'services/kms/main.ts',
-    config: async () => (await import('./config.ts')).kmsConfig,
+    config: async () => (await import('./kms/config.ts')).kmsConfig,
     // A Luna or DPoD client may need a minute for its first login.
     health: { ...health, withinMs: 75_000 }
   },
@@ -39,7 +39,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: ['kms'],
     port: 9444,
     program: 'services/dae/main.ts',
-    config: async () => (await import('./config.ts')).daeConfig,
+    config: async () => (await import('./dae/config.ts')).daeConfig,
     health
   },
   mqs: {
@@ -48,7 +48,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: ['kms'],
     port: 9445,
     program: 'services/mqs/main.ts',
-    config: async () => (await import('./config.ts')).mqsConfig,
+    config: async () => (await import('./mqs/config.ts')).mqsConfig,
     health
   },
   cp: {
@@ -57,7 +57,7 @@ export const catalog: Readonly<Record<ServiceName, ServiceEntry>> = {
     needs: ['kms', 'dae', 'mqs'],
     port: 9446,
     program: 'services/cp/main.ts',
-    config: async () => (await import('./config.ts')).cpConfig,
+    config: async () => (await import('./cp/config.ts')).cpConfig,
     health
   }
 }

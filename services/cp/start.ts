@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { RunningService, Service } from '../../lib/service/service.ts'
-import type { CpConfig } from '../config.ts'
 import { registerAuthorities } from './authorities.ts'
+import type { CpConfig } from './config.ts'
 import { registerDevices } from './devices.ts'
 import { registerEvents } from './events.ts'
 import { openHealthBoard } from './health-board.ts'

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Pool } from 'mysql2/promise'
 import { AppError } from '../../lib/errors/app-error.ts'
-import type { KmsConfig } from '../config.ts'
+import type { KmsConfig } from './config.ts'
 import type { OpenKeyStore } from './key-store-link.ts'
 import { type RingKey, selectKeys } from './key-table.ts'
 
