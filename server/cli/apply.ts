@@ -17,7 +17,7 @@ import { refuseSkips, skipTyped } from '../install/skips.ts'
 import { steps } from '../install/steps.ts'
 import { serve, type Wizard } from '../main.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
-import { answersArgument, askedToEnd, ending, portFrom, say } from './console.ts'
+import { answersArgument, askedToEnd, ending, portFrom, say, sayWarnings } from './console.ts'
 import { interrupted, onInterrupt } from './interrupt.ts'
 import { planOf, planText, refuseMoved } from './plan.ts'
 import { followJob, type JobTeller, jsonTeller, liveTeller, plainTeller, stoppedText, terminalOf } from './tell-job.ts'
@@ -155,13 +155,6 @@ function tellerFor(output: ApplyFlags['output']): JobTeller {
 
 function titleOf(step: StepId): string {
   return steps.find(({ id }) => id === step)?.title ?? step
-}
-
-/** Node prints its warnings into the middle of what is drawn. That of kafkajs' timers is nobody's matter. */
-function sayWarnings(tell: (line: string) => void): void {
-  process.removeAllListeners('warning').on('warning', ({ name, message }) => {
-    if (name !== 'TimeoutNegativeWarning') tell(`${name}: ${message}`)
-  })
 }
 
 /** What the start takes up is told, too: a person need not wait before an empty terminal. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
 import { wizardIdentity } from '../deploy/identity-files.ts'
+import { restoreTasks } from '../install/restore.ts'
 import { leaksIn } from '../testing/canaries.ts'
 import { wholeTier } from '../testing/tiers.ts'
 import { type InstallWorld, openInstallWorld } from '../testing/world.ts'
@@ -101,7 +102,15 @@ function drill(keyStore: 'gemalto-safenet' | 'nss'): void {
     assert.deepEqual([between.code, /begun and is not over/.test(between.stderr)], [7, true], between.stderr)
     const { code, stdout, stderr } = await restored(file)
     assert.equal(code, 0, stderr)
-    const { services, remarks, ms } = JSON.parse(stdout)
+    const told = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const { services, remarks, ms } = told.pop()
+    assert.deepEqual(
+      told.filter(({ type }) => type === 'task').map(({ task }) => task),
+      restoreTasks.map(({ id }) => id)
+    )
     assert.deepEqual([remarks, services.length, world.processes()], [[], 4, []])
     t.diagnostic(`back in ${ms} ms`)
 

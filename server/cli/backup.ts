@@ -7,12 +7,13 @@ import { processTarget } from '../deploy/targets/process.ts'
 import { refuseWeakPassphrase, writeBackup } from '../install/backup.ts'
 import { hasInstall } from '../install/boot-file.ts'
 import { openInstall } from '../install/install.ts'
-import { restoreInstall } from '../install/restore.ts'
+import { restoreInstall, restoreTasks } from '../install/restore.ts'
 import { takeStateLock } from '../install/state-lock.ts'
 import { steps } from '../install/steps.ts'
 import { root } from '../web/product.ts'
-import { ending, say } from './console.ts'
+import { ending, say, sayWarnings } from './console.ts'
 import { readPassword } from './password-input.ts'
+import { toldBy, workTeller } from './tell-work.ts'
 
 interface Flags {
   readonly state: string
@@ -82,7 +83,12 @@ async function restore({ state, from, passphraseFile, output }: Flags): Promise<
   const unlock = await takeStateLock(stateDir)
   try {
     const target = processTarget({ stateDir, root })
-    const result = await restoreInstall({ stateDir, file: resolve(from), passphrase, steps, target, report: say })
+    const teller = workTeller(output, restoreTasks, 'Ctrl-C ends it; run again, it begins anew.')
+    sayWarnings(teller.say)
+    const { begin: begins, phase: report } = teller
+    const result = await toldBy(teller, () =>
+      restoreInstall({ stateDir, file: resolve(from), passphrase, steps, target, begins, report })
+    )
     const ms = Math.round(performance.now() - began)
     if (output === 'json') process.stdout.write(`${JSON.stringify({ ...result, ms })}\n`)
     say(

@@ -31,6 +31,13 @@ export async function ending(work: () => Promise<void>): Promise<void> {
   }
 }
 
+/** Node prints its warnings into the middle of what is drawn. That of kafkajs' timers is nobody's matter. */
+export function sayWarnings(tell: (line: string) => void): void {
+  process.removeAllListeners('warning').on('warning', ({ name, message }) => {
+    if (name !== 'TimeoutNegativeWarning') tell(`${name}: ${message}`)
+  })
+}
+
 /** Resolves with the signal that asks us to end. */
 export function askedToEnd(
   signals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']

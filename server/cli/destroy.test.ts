@@ -29,7 +29,21 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
   async function destroyed(...flags: readonly string[]): Promise<DestroyItem[]> {
     const { code, stdout, stderr } = await world.destroy('--yes', '--output', 'json', ...flags).ended
     assert.equal(code, 0, stderr)
-    return JSON.parse(stdout).items
+    return itemsOf(stdout)
+  }
+
+  /** The last line is how it ended; those before it are what was done on the way, and come to the same. */
+  function itemsOf(stdout: string): DestroyItem[] {
+    const told = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const { items } = told.pop()
+    const done = told.filter(({ type }) => type === 'effect').map(({ at, type, ...item }) => item)
+    assert.deepEqual(done, items)
+    const begun = told.filter(({ type }) => type === 'task').map(({ task }) => task)
+    assert.deepEqual([begun.length, begun.at(-1)], [new Set(begun).size, 'around'], 'each kind once')
+    return items
   }
 
   /** What an install leaves in the world, as others see it. */
@@ -124,7 +138,7 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
       ...['--yes', '--output', 'json', '--delete-keys', luna.label, '--leave-unreadable', database]
     ).ended
     assert.equal(code, 0, stderr)
-    const items: DestroyItem[] = JSON.parse(stdout).items
+    const items = itemsOf(stdout)
     const schema = items.find(({ kind }) => kind === 'schema')
     assert.match(JSON.stringify(schema?.outcome), /1 devices are enrolled in .*--delete-database/)
     assert.match(stderr, new RegExp(`2 left; they are listed in .*\\n.*\\n.*schema ${database}: left: 1 devices`))

@@ -6,14 +6,15 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import { compiledCode } from '../../lib/keystore/compiled-code.ts'
 import { processTarget } from '../deploy/targets/process.ts'
 import { hasInstall } from '../install/boot-file.ts'
-import { clearState, type DestroyItem, destroyInstall, removeEmptyState } from '../install/destroy.ts'
+import { clearState, type DestroyItem, type DestroyTask, destroyInstall, removeEmptyState } from '../install/destroy.ts'
 import { type DestroyForecast, destroyForecast, refuseUnreadable } from '../install/destroy-forecast.ts'
 import { isBeingDestroyed } from '../install/destroy-record.ts'
 import { type Install, openInstall } from '../install/install.ts'
 import { takeStateLock } from '../install/state-lock.ts'
 import { steps } from '../install/steps.ts'
 import { root } from '../web/product.ts'
-import { ending, printable, say } from './console.ts'
+import { ending, printable, say, sayWarnings } from './console.ts'
+import { toldBy, type WorkTask, workTeller } from './tell-work.ts'
 
 interface DestroyFlags {
   readonly state: string
@@ -64,21 +65,50 @@ async function destroy(stateDir: string, flags: DestroyFlags): Promise<void> {
   if (flags.plan) return await showPlan(install, forecast, flags)
   refuseUnreadable(forecast, confirmed)
   await askBefore(forecast, flags)
-  const text = flags.output === 'text'
-  const { items } = await destroyInstall({
-    install,
-    steps,
-    confirmed,
-    report: (item) => text && say(itemLine(item))
-  })
+  const teller = workTeller(flags.output, tasksOf(forecast), 'Ctrl-C ends it; run again, it goes on from there.')
+  sayWarnings(teller.say)
+  const { items } = await toldBy(teller, () =>
+    destroyInstall({
+      install,
+      steps,
+      confirmed,
+      watch: {
+        begins: teller.begin,
+        phase: teller.phase,
+        done: (item) => teller.done(itemLine(item), { type: 'effect', ...item })
+      }
+    })
+  )
   const left = items.filter(({ outcome }) => typeof outcome === 'object')
-  if (!text) process.stdout.write(`${JSON.stringify({ install: install.id, items })}\n`)
+  if (flags.output === 'json') process.stdout.write(`${JSON.stringify({ install: install.id, items })}\n`)
   if (left.length === 0) say('Nothing is left.')
   else {
     say(`${left.length} left; they are listed in ${stateDir}/left-behind.json:`)
     for (const item of left) say(itemLine(item))
   }
   sayCompiled()
+}
+
+const taskTitles: Readonly<Record<DestroyTask, string>> = {
+  topic: 'Topics of Kafka',
+  service: 'Services',
+  certificate: 'Certificates',
+  'certificate-authority': 'Certificate authorities',
+  key: 'Keys',
+  credential: 'Credentials',
+  administrator: 'Administrators',
+  license: 'License',
+  tenant: 'Tenants',
+  'database-user': 'Database users',
+  migration: 'Tables',
+  schema: 'Database',
+  around: 'State folder'
+}
+
+/** One a kind, in the order in which they are gone through. */
+function tasksOf({ rows }: DestroyForecast): WorkTask[] {
+  const ids = new Set<DestroyTask>(rows.filter(({ ours }) => ours).map(({ kind }) => kind)).add('around')
+  return [...ids].map((id) => ({ id, title: taskTitles[id] }))
 }
 
 /** Shared by all installs of this user on this machine, and made again by whoever needs it: not ours to take away. */

@@ -2,9 +2,9 @@
 import type { JobDocument, JobEvent } from '../install/jobs/job.ts'
 import type { FollowedJob } from '../install/jobs/jobs.ts'
 import type { StepId } from '../steps/step.ts'
-import { printable } from './console.ts'
-import { liveScreen, sizeOf, type Terminal } from './live-screen.ts'
-import { drawTaskList, duration, type Paper, type Task, type TaskList } from './task-list.ts'
+import { liveList, pictureEveryMs } from './live-list.ts'
+import type { Terminal } from './live-screen.ts'
+import { duration, type Paper, type Task, type TaskList } from './task-list.ts'
 
 type TitleOf = (step: StepId) => string
 
@@ -17,8 +17,6 @@ export interface JobTeller {
   /** A line that is not of the job. */
   readonly say: (line: string) => void
 }
-
-const pictureEveryMs = 100
 
 /** Tells everything until the job has ended. @returns how it ended */
 export async function followJob(job: FollowedJob, teller: JobTeller): Promise<JobDocument> {
@@ -69,9 +67,8 @@ function waitingOf({ waiting, endedAt }: JobDocument): TaskList['waiting'] {
 
 /** Drawn in place, several times a second. */
 export function liveTeller(terminal: Terminal, titleOf: TitleOf, paper: Pick<Paper, 'colours' | 'signs'>): JobTeller {
-  const screen = liveScreen(terminal)
+  const list = liveList(terminal, paper)
   const times = stepTimes()
-  let turn = 0
   const draw = (job: JobDocument) => {
     const now = job.endedAt === null ? Date.now() : Date.parse(job.endedAt)
     const stopped = job.state === 'cancelled' ? 'cancelled' : 'failed'
@@ -81,18 +78,13 @@ export function liveTeller(terminal: Terminal, titleOf: TitleOf, paper: Pick<Pap
     const phase = job.phases.at(-1)
     const running = job.endedAt === null
     const shown = running && phase?.state === 'running' ? phase : undefined
-    screen.draw(
-      drawTaskList(
-        {
-          tasks,
-          phase: shown?.title ?? (running ? 'Checking' : null),
-          waiting: waitingOf(job),
-          log: shown?.log ?? [],
-          foot: footOf(job)
-        },
-        { ...paper, ...sizeOf(terminal), turn: turn++ }
-      )
-    )
+    list.draw({
+      tasks,
+      phase: shown?.title ?? (running ? 'Checking' : null),
+      waiting: waitingOf(job),
+      log: shown?.log ?? [],
+      foot: footOf(job)
+    })
   }
   return {
     tell: (event, job) => {
@@ -101,7 +93,7 @@ export function liveTeller(terminal: Terminal, titleOf: TitleOf, paper: Pick<Pap
     },
     wait: draw,
     end: draw,
-    say: (line) => screen.above(printable(line))
+    say: list.say
   }
 }
 

@@ -39,11 +39,23 @@ export interface DestroyResult {
   readonly items: readonly DestroyItem[]
 }
 
+export interface DestroyWatch {
+  /** What is taken away next. */
+  readonly begins: (kind: DestroyTask, name: string) => void
+  /** What has to be done for it. */
+  readonly phase: (title: string) => void
+  /** In a destroy that goes on, also what was done before. */
+  readonly done: (item: DestroyItem) => void
+}
+
+/** `around`: the state folder, and what the prerequisites made for the install. */
+export type DestroyTask = EffectKind | 'around'
+
 export interface DestroyGround {
   readonly install: Install
   readonly steps: readonly DefinedStep[]
   readonly confirmed: ConfirmedNames
-  readonly report: (item: DestroyItem) => void
+  readonly watch: DestroyWatch
 }
 
 /**
@@ -51,7 +63,7 @@ export interface DestroyGround {
  * undo that failed; run again, it goes on there
  */
 export async function destroyInstall(ground: DestroyGround): Promise<DestroyResult> {
-  const { install, report } = ground
+  const { install, watch } = ground
   const { stateDir } = install
   const forecast = await destroyForecast(install, ground.confirmed)
   refuseUnreadable(forecast, ground.confirmed)
@@ -59,19 +71,26 @@ export async function destroyInstall(ground: DestroyGround): Promise<DestroyResu
   const keyStore = openOnce(stateDir, install)
   const context = undoContext(ground, keyStore.open)
   try {
-    if (record.rows.some(({ kind, outcome }) => kind === 'topic' && outcome === null)) await install.target.resume()
+    const topic = record.rows.find(({ kind, outcome }) => kind === 'topic' && outcome === null)
+    if (topic !== undefined) {
+      watch.begins(topic.kind, topic.name)
+      watch.phase('Starting the services: the KMS opens what the broker asks for')
+      await install.target.resume()
+    }
     for (const row of record.rows) {
+      if (row.outcome === null) watch.begins(row.kind, row.name)
       row.outcome ??= await undoOf(ground, row, context)
       await writeDestroyRecord(stateDir, record)
-      report({ ...row, outcome: row.outcome })
+      watch.done({ ...row, outcome: row.outcome })
     }
   } finally {
     await keyStore.close()
   }
+  watch.begins('around', stateDir)
   await install.target.stop()
   await install.close()
   const around = await undoPrerequisites(stateDir, openCommands(process.env.PATH ?? ''))
-  for (const item of around) report({ ...item, step: null })
+  for (const item of around) watch.done({ ...item, step: null })
   const items = [
     ...record.rows.map(({ outcome, ...row }) => ({ ...row, outcome: outcome ?? 'absent' }) as const),
     ...around.map((item) => ({ ...item, step: null }))

@@ -34,8 +34,21 @@ export interface RestoreOptions {
   readonly passphrase: string
   readonly steps: readonly DefinedStep[]
   readonly target: DeployTarget
+  readonly begins: (task: RestoreTask) => void
+  /** What the task does at this moment. */
   readonly report: (phase: string) => void
 }
+
+/** In their order. */
+export const restoreTasks = [
+  { id: 'backup', title: 'Reading the whole backup' },
+  { id: 'state', title: 'Writing the state folder' },
+  { id: 'database', title: 'Writing the database' },
+  { id: 'database-users', title: 'Creating the database users of the services' },
+  { id: 'services', title: 'Starting the services' },
+  { id: 'topics', title: 'Looking at the topics of Kafka' }
+] as const
+export type RestoreTask = (typeof restoreTasks)[number]['id']
 
 export interface RestoreResult {
   readonly install: string
@@ -56,8 +69,8 @@ const mayBeThere = new Set(['license-issuer', 'pin-guard', 'left-behind.json', '
 
 /** @throws AppError check-failed or invalid-input for the file, conflict where something is in the way; nothing was changed then */
 export async function restoreInstall(options: RestoreOptions): Promise<RestoreResult> {
-  const { stateDir, report, target } = options
-  report('Reading the whole backup')
+  const { stateDir, begins, target } = options
+  begins('backup')
   const proved = await proveBackup(options)
   const { head } = proved
   const began = await wasBegun(stateDir, head)
@@ -66,11 +79,11 @@ export async function restoreInstall(options: RestoreOptions): Promise<RestoreRe
   const pool = await emptySchema(proved, began)
   try {
     await begin(stateDir, head, began)
-    report('Writing the state folder')
+    begins('state')
     const files = await restoreFiles(options, head)
-    report(`Writing the database ${head.schema}`)
+    begins('database')
     const rows = await restoreRows(options, head, pool)
-    report('Creating the database users of the services')
+    begins('database-users')
     await applyAgain('database', options, { pool, stored: proved.stored, secrets: { dbPassword: proved.password } })
     await rm(join(stateDir, restoreMarker))
     return { install: head.install, at: head.at, files, rows, ...(await prove(options)) }
@@ -254,11 +267,11 @@ async function applyAgain(
 
 /** Starts what was deployed: the KMS opens the token, and shows that it has this install's master key. One login. */
 async function prove(options: RestoreOptions): Promise<Pick<RestoreResult, 'services' | 'remarks'>> {
-  const { stateDir, steps, target, report } = options
+  const { stateDir, steps, target, begins } = options
   const remarks: string[] = []
   const install = await openInstall({ stateDir, steps, target })
   try {
-    report('Starting the services')
+    begins('services')
     await target.resume().catch((thrown) => remarks.push(messageOf(thrown)))
     await topicsAgain(install, options).catch((thrown) => remarks.push(`The topics of Kafka: ${messageOf(thrown)}`))
     const services = await target.status()
@@ -273,7 +286,7 @@ async function prove(options: RestoreOptions): Promise<Pick<RestoreResult, 'serv
 async function topicsAgain(install: Install, options: RestoreOptions): Promise<void> {
   const [stored, pool] = [await install.storedAnswers('kafka'), install.database()]
   if (stored === undefined || stored.appliedAt === null || pool === null) return
-  options.report('Looking at the topics of Kafka')
+  options.begins('topics')
   const password = await install.secretOf('kafka', 'password')
   await applyAgain('kafka', options, { pool, stored, secrets: password === undefined ? {} : { password } })
 }
