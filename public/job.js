@@ -1,6 +1,6 @@
 /**
  * What the server works at, told as it happens: the events of a job (server-sent), in rows of checks and in phases with
- * their logs. What was sent is never sent again: after a lost connection it is asked what became of it.
+ * their logs. What was sent is done once: after a lost connection it is sent again under the key that it had.
  */
 
 const lookEveryMs = 1000
@@ -9,9 +9,7 @@ const showAfterMs = 1000
 
 /** Sends a form. What is refused at once is answered with a page; work that was begun, with the address of its job. */
 export async function post(address, body, page) {
-  const headers = { accept: 'text/html', prefer: 'respond-async' }
-  const answer = await fetch(address, { method: 'POST', body, headers }).catch(() => null)
-  if (answer === null) return lookWhatCame(page)
+  const answer = await sent(address, body, page)
   if (answer.status === 202) return follow(null, page, answer.headers.get('location'))
   if (answer.redirected) return location.assign(answer.url)
   const html = await answer.text()
@@ -23,6 +21,24 @@ export async function post(address, body, page) {
   link?.removeAttribute('class')
   // An address in the words is for who has no link to it.
   fail(page, words.join(' ').replace(/: \/\S+$/, '.'), link)
+}
+
+/** Whether it came before the connection was lost only the server knows: by the key, it answers what was done then. */
+async function sent(address, body, page) {
+  // Not randomUUID: that is kept from pages that came by plain HTTP.
+  const key = crypto.getRandomValues(new Uint32Array(4)).join('-')
+  const headers = { accept: 'text/html', prefer: 'respond-async', 'idempotency-key': key }
+  for (let lost = false; ; lost = true) {
+    const answer = await fetch(address, { method: 'POST', body, headers }).catch(() => null)
+    // One that is being stopped says so to who asks again; the next one knows the key.
+    if (answer !== null && !(lost && answer.status === 503)) {
+      if (lost) page.find('#summary')?.remove()
+      return answer
+    }
+    if (!lost)
+      page.complain('The connection was lost before setup answered. This page sends it again, and it is done once.')
+    await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
+  }
 }
 
 /**
@@ -258,26 +274,6 @@ function showWaiting({ id, what, since }, page) {
   if (what === null) return rowOf(name, page)?.remove()
   const item = row(name, 'wait', { title: what, time: ' ' }, null, page)
   item.dataset.since = since
-}
-
-/** What was sent may have come, or not: work that is under way is followed, and else somebody has to look. */
-async function lookWhatCame(page) {
-  page.complain('The connection was lost before setup answered. This page looks for it again.')
-  for (;;) {
-    const answer = await fetch('/setup/jobs', { headers: { accept: 'application/json' } }).catch(() => null)
-    if (answer?.ok) {
-      const running = (await answer.json()).jobs.find(({ endedAt }) => endedAt === null)
-      page.find('#summary')?.remove()
-      if (running) return follow(null, page, `/setup/jobs/${running.id}`)
-      return fail(
-        page,
-        'Setup answers again, and nothing is under way. What you sent may have come or not.',
-        linkToSetup()
-      )
-    }
-    if (answer !== null && answer.status < 500) return fail(page, 'Setup is not open any more.', linkToSetup())
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs))
-  }
 }
 
 async function resumeOf(self) {

@@ -20,7 +20,12 @@ const pages = samplePages()
 
 /** What the server does and has seen; each test begins with another. */
 interface Server {
-  readonly posts: { readonly url: string; readonly prefer: string; readonly body: Readonly<Record<string, string>> }[]
+  readonly posts: {
+    readonly url: string
+    readonly prefer: string
+    readonly key: string
+    readonly body: Readonly<Record<string, string>>
+  }[]
   /** Last-Event-ID of each time that somebody began to listen. */
   readonly listened: string[]
   /** Name of the page that a POST is answered with at once; null: work is begun. */
@@ -31,6 +36,8 @@ interface Server {
   /** Nobody answers but for the files: the wizard is gone. */
   gone: boolean
   ended: boolean
+  /** The next POST comes, and its answer does not. */
+  swallows: boolean
   /** The page of the job, when it is asked for. */
   drawn: string
 }
@@ -84,8 +91,15 @@ before(async () => {
     server.posts.push({
       url: request.url,
       prefer: String(request.headers.prefer ?? ''),
+      key: String(request.headers['idempotency-key'] ?? ''),
       body: request.body as Readonly<Record<string, string>>
     })
+    if (server.swallows) {
+      server.swallows = false
+      server.gone = true
+      reply.hijack()
+      return request.raw.socket.destroy()
+    }
     if (server.refusal !== null) return page(reply.code(server.refusal.status), server.refusal.page)
     return reply.code(202).header('location', self).send({})
   })
@@ -128,6 +142,7 @@ async function kmsPage(
 ): Promise<{ page: Page; context: BrowserContext }> {
   const server0: Server = {
     ...{ posts: [], listened: [], refusal: null, events: [], cutAfter: null, gone: false, ended: false },
+    swallows: false,
     drawn: 'job-running'
   }
   server = { ...server0, ...given }
@@ -286,16 +301,34 @@ test('a wizard that is gone is said to be gone, looked for, and followed again w
   await context.close()
 })
 
-test('a form that got no answer is not sent again: what is under way is followed', { skip }, async () => {
-  const { page: opened, context } = await kmsPage()
-  server.gone = true
+test('a form whose answer was lost is sent again as the same press, which is done once, and is followed', {
+  skip
+}, async () => {
+  const { page: opened, context } = await kmsPage({ swallows: true })
   await next(opened).click()
-  await opened.getByRole('alert').getByText('The connection was lost before setup answered.').waitFor()
+  const lost = opened.getByRole('alert').getByText('The connection was lost before setup answered.')
+  await lost.waitFor()
+  assert.equal(await next(opened).getAttribute('aria-disabled'), 'true')
   server.gone = false
   await opened.locator('#job').waitFor()
+  assert.equal(await lost.count(), 0)
   happen(end('done', 'memcached'))
   await opened.waitForURL(`${origin}/setup/steps/memcached`)
-  assert.equal(server.posts.length, 0)
+  const [first, again, ...more] = server.posts
+  assert.match(first?.key ?? '', /^[\d-]{7,}$/)
+  assert.deepEqual([again, more], [first, []])
+  await context.close()
+})
+
+test('pressed twice it is sent once, and another press has another key', { skip }, async () => {
+  const { page: opened, context } = await kmsPage({ refusal: { page: 'kms-error', status: 422 } })
+  for (const presses of [1, 2]) {
+    await Promise.all([opened.waitForResponse(`${origin}/setup/steps/kms`), next(opened).dblclick()])
+    await opened.locator('form[aria-busy=true]').waitFor({ state: 'detached' })
+    await opened.getByRole('heading', { name: 'There is a problem' }).waitFor()
+    assert.equal(server.posts.length, presses)
+  }
+  assert.notEqual(server.posts[0]?.key, server.posts[1]?.key)
   await context.close()
 })
 

@@ -120,9 +120,13 @@ export async function admitStep(
   }
   const stored = answers.get(id)
   if (options.revision !== undefined && options.revision !== (stored?.revision ?? 0)) {
-    throw new AppError('conflict', 'This step was changed in another window since you opened it.', {
-      cure: 'Open it again and look at what stands there now.'
-    })
+    throw new AppError(
+      'conflict',
+      'This step was answered since this page was opened: in another window, or by a second press.',
+      {
+        cure: 'Open it again and look at what stands there now.'
+      }
+    )
   }
   return { step, answers, stored, skip, parsed: await readAnswers(ground, step, raw, stored) }
 }

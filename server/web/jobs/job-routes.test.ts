@@ -293,6 +293,31 @@ test('sent twice with one key it is one job', async (context) => {
   assert.deepEqual(made, ['first', 'second'])
 })
 
+test('a form that is pressed twice, without scripts, is done once, and the second press leads to it', async (context) => {
+  const { work, between, goOn, made } = twoEffects()
+  const { form, page, install } = await door(context, { welcome: work })
+  const press = (answer = 'yes') => form('/setup/steps/welcome', { answer, _revision: '0' })
+  const first = press()
+  await between
+  const [job] = await install.jobs.list()
+  const second = await press()
+  assert.deepEqual([second.status, second.headers.get('location')], [303, `/setup/jobs/${job?.id}`])
+  // Something else is not what was pressed: it is refused, and told why.
+  const another = await press('no')
+  assert.equal(another.status, 409)
+  assert.match(another.text, /Next of Step welcome is under way since .*, asked for by the browser/)
+  assert.match(another.text, new RegExp(`href="/setup/jobs/${job?.id}"`))
+  goOn()
+  await first
+  await (await install.jobs.find(job?.id ?? ''))?.ended
+  // The same page once more, when all is over.
+  const third = await press()
+  assert.equal(third.status, 409)
+  assert.match(third.text, /answered since this page was opened: in another window, or by a second press/)
+  assert.deepEqual([made, (await install.jobs.list()).length], [['first', 'second'], 1])
+  assert.match((await page('/setup')).headers.get('location') ?? '', /memcached/)
+})
+
 test('who does not read holds up nobody: the work ends, and later it gets the end and the last lines', async (context) => {
   const lines = 60_000
   const reading = Promise.withResolvers<void>()

@@ -1,13 +1,18 @@
 /** Test and Next of a step: what can be refused as it stands is refused at once, everything else is a job. */
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../../../lib/errors/app-error.ts'
+import { sameText } from '../../../lib/service/same-text.ts'
 import { beginCheck, beginSubmit } from '../../install/jobs/begin.ts'
+import { UnderWay } from '../../install/jobs/cancelled.ts'
+import type { JobDocument } from '../../install/jobs/job.ts'
 import { continueByScript, isClean, refusalOf } from '../../install/refusal.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
 import { readPasted } from '../../steps/kms/pasted.ts'
 import type { StepId } from '../../steps/step.ts'
 import { answerFormOf, type PostedStep, postedStep } from '../negotiation.ts'
 import { answerBegun } from './begun-job.ts'
+import { jobAddress } from './job-answer.ts'
 import { holderOf, jobDesk, type ShownOnce } from './job-desk.ts'
 import { showJob } from './job-page.ts'
 import { answerRefused } from './refused.ts'
@@ -46,6 +51,10 @@ export function stepPosts(app: FastifyInstance, ground: SetupGround): void {
     const { step, open } = await openStep(request.params)
     if (!open) throw outOfOrder(step)
     const posted = postedStep(request.body)
+    // Before its revision is looked at: what works at the step has answered it already.
+    const other = install.jobs.running()
+    if (other !== null && isPressedAgain(request, other, step, posted)) return reply.redirect(jobAddress(other.id), 303)
+    if (other !== null) throw new UnderWay(other)
     const options = submitOptions(posted)
     const wrong = await install.admit(step.id, posted.answers, options)
     if (Object.keys(wrong).length > 0) return refuseShape(request, reply, step, posted, wrong)
@@ -68,6 +77,24 @@ export function stepPosts(app: FastifyInstance, ground: SetupGround): void {
       page: (ended) => showJob(ground, request, reply, ended, true)
     })
   })
+
+  /** A browser without scripts sends what is pressed twice twice: the second is shown what the first began. */
+  const isPressedAgain = (
+    request: FastifyRequest,
+    { id, kind, step: at }: JobDocument,
+    step: DefinedStep,
+    posted: PostedStep
+  ) => {
+    const first = jobDesk(install).find(id)
+    return (
+      answerFormOf(request) === 'html' &&
+      kind === 'submit' &&
+      at === step.id &&
+      first !== undefined &&
+      sameText(first.holder, holderOf(request, ground.tls)) &&
+      isDeepStrictEqual(first.typed, withoutSecrets(step, posted.answers))
+    )
+  }
 
   const placeAfter = (next: StepId) => (install.finishedAt() === null ? `/setup/steps/${next}` : '/')
 
