@@ -37,6 +37,20 @@ test('tells the cluster, and whether it is the mock', async () => {
   assert.equal(isMockCluster(metadata), kafka.kind === 'mock')
 })
 
+test('between requests a connection rests: no timer is set for the end of a throttling that is not there', async () => {
+  const warnings: string[] = []
+  const heard = ({ name }: Error) => warnings.push(name)
+  process.on('warning', heard)
+  try {
+    await broker.metadata()
+    // Told in the tick after a timer was set for a time that is past.
+    await new Promise(setImmediate)
+  } finally {
+    process.off('warning', heard)
+  }
+  assert.deepEqual(warnings, [])
+})
+
 test('topics are made once, with what was asked for', apache, async () => {
   const topic = freshName('topic')
   const plan = [{ topic, partitions: 3, replication: 1 }]

@@ -32,7 +32,10 @@ export interface RelayParts extends Omit<BatchParts, 'leaseSeconds'> {
   readonly leaseSeconds?: number
 }
 
-const idleMs = 200
+/** Between two looks while nothing comes: most that an event waits, and all that an idle relay costs. */
+const idleMs = 100
+/** After something came: more is on its way. */
+const busyMs = 10
 
 export function startRelay({ outbox, log, metrics, leaseSeconds = 30, ...parts }: RelayParts): Relay {
   const measures = openMeasures(metrics)
@@ -62,34 +65,34 @@ export function startRelay({ outbox, log, metrics, leaseSeconds = 30, ...parts }
     else rests.begin(topic, problem)
   }
 
-  /** True: there is more to do at once. */
-  const pass = async (): Promise<boolean> => {
+  /** @returns in how many milliseconds to look again */
+  const pass = async (): Promise<number> => {
     if (!prepared) await prepareLease(parts.database)
     prepared = true
     const topics = await outbox.topics()
     rests.over(database)
     rests.keepOnly(topics)
-    let more = false
+    let wait = idleMs
     for (const topic of topics) {
       if (stopped || rests.resting(topic)) continue
       const batch = await relayBatch({ ...parts, leaseSeconds }, topic)
       role = batch === null ? 'standby' : 'relaying'
-      if (batch === null) return false
+      if (batch === null) return idleMs
       told(topic, batch)
-      more ||= batch.full && batch.problem === null
+      if (batch.published.length > 0) wait = Math.min(wait, batch.full && batch.problem === null ? 0 : busyMs)
     }
     lastPassAt = new Date().toISOString()
-    return more
+    return wait
   }
 
   const run = async () => {
     while (!stopped) {
-      const more = await pass().catch((thrown: unknown) => {
+      const wait = await pass().catch((thrown: unknown) => {
         rests.begin(database, messageOf(thrown))
-        return false
+        return idleMs
       })
       measures.failing.set(rests.problem() === null ? 0 : 1)
-      if (!more && !stopped) await pause(Math.max(idleMs, rests.leftMs(database)))
+      if (wait > 0 && !stopped) await pause(Math.max(wait, rests.leftMs(database)))
     }
   }
   const running = run()
