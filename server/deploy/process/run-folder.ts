@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
-import type { ServiceName } from '../../../services/catalog.ts'
+import { AppError } from '../../../lib/errors/app-error.ts'
+import type { ServiceEntry, ServiceName } from '../../../services/catalog.ts'
 
 export interface RunFolder {
   readonly folder: string
@@ -27,6 +28,14 @@ export function runFolder(stateDir: string, service: ServiceName): RunFolder {
     wanted: file('wanted'),
     latched: file('latched')
   }
+}
+
+/** @throws AppError invalid-input with every problem */
+export async function validConfig(entry: ServiceEntry, raw: unknown): Promise<unknown> {
+  const parsed = (await entry.config()).safeParse(raw)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+  throw new AppError('invalid-input', `The configuration of ${entry.title} is not valid. ${problems.join(' ')}`)
 }
 
 export async function writeConfig(run: RunFolder, config: unknown): Promise<void> {

@@ -9,11 +9,13 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import { exitCodes } from '../../../lib/service/exit-codes.ts'
 import type { ServiceEntry } from '../../../services/catalog.ts'
 import type { DeployWatch, ServiceState, ServiceStatus } from '../target.ts'
-import { readLatch, sealLatch } from './latch.ts'
-import { isAlive, readLivingRecord, readRecord } from './pid-record.ts'
+import { openBackOff } from './back-off.ts'
+import { findService } from './found-service.ts'
+import { sealLatch } from './latch.ts'
+import { readLivingRecord } from './pid-record.ts'
 import { askReadiness } from './readiness.ts'
-import { configHash, hasFlag, readDeployedConfig, runFolder, setFlag, writeConfig } from './run-folder.ts'
-import { adopt, type Exit, end, endStrays, exitOf, launch, type RunningProcess } from './running-process.ts'
+import { configHash, hasFlag, readDeployedConfig, runFolder, setFlag, validConfig, writeConfig } from './run-folder.ts'
+import { adopt, type Exit, end, endStrays, launch, type RunningProcess } from './running-process.ts'
 import { notReady, sealed, whyNotReady } from './service-failure.ts'
 import { logTail, rotateLog, sizeOf } from './service-log.ts'
 import { reachOf } from './service-request.ts'
@@ -50,11 +52,6 @@ export interface Surroundings {
   readonly lifelineFd: number | null
 }
 
-const firstBackOffMs = 200
-const lastBackOffMs = 10_000
-/** Up for this long, and the next crash is a first one again. */
-const settledMs = 10_000
-
 export function superviseService(entry: ServiceEntry, { stateDir, root, lifelineFd }: Surroundings): Supervisor {
   const run = runFolder(stateDir, entry.name)
   let state: ServiceState = 'stopped'
@@ -62,11 +59,11 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
   let since = new Date().toISOString()
   let current: RunningProcess | null = null
   let restarts = 0
-  let crashes = 0
   let logFrom = 0
   const program = { program: join(root, entry.program), run, lifelineFd }
   const waiting = standbyOf(program)
-  let backOff: NodeJS.Timeout | undefined
+  const backOff = openBackOff()
+  let nextStart: NodeJS.Timeout | undefined
   /** Stopped for good: whatever still waits for its turn starts nothing. */
   let over = false
   let queue: Promise<unknown> = Promise.resolve()
@@ -86,7 +83,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
 
   /** Ends what runs, on record or not. */
   const clear = async () => {
-    clearTimeout(backOff)
+    clearTimeout(nextStart)
     const running = current?.record ?? (await readLivingRecord(run.pid))
     // From here on its exit is no surprise.
     current = null
@@ -131,12 +128,10 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
         current = null
         if (exit.code === exitCodes.pinRejected) return seal(running.record)
         if (exit.code === exitCodes.badConfig) return become('stopped', `configuration refused: ${await lastWords()}`)
-        const startedAt = Date.parse(running.record.startedAt)
-        crashes = Date.now() - startedAt > settledMs ? 1 : crashes + 1
-        const wait = Math.min(lastBackOffMs, firstBackOffMs * 2 ** (crashes - 1))
+        const wait = backOff.afterCrash(running.record.startedAt)
         become('backing-off', `ended (${exit.why}); next start in ${wait / 1000} s. ${await lastWords()}`.trim())
-        backOff = setTimeout(() => void inTurn(startAgain), wait)
-        backOff.unref()
+        nextStart = setTimeout(() => void inTurn(startAgain), wait)
+        nextStart.unref()
       })
     )
   }
@@ -182,12 +177,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     watching: DeployWatch
   ): Promise<ServiceStatus> => {
     if (over) throw new AppError('conflict', `${entry.title} is not started: keyscaler is being stopped.`)
-    const parsed = (await entry.config()).safeParse(raw)
-    if (!parsed.success) {
-      const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-      throw new AppError('invalid-input', `The configuration of ${entry.title} is not valid. ${problems.join(' ')}`)
-    }
-    const config = parsed.data
+    const config = await validConfig(entry, raw)
     const hash = await configHash(config, stateDir)
     const living = await readLivingRecord(run.pid)
     const same = living !== null && living.configHash === hash
@@ -227,7 +217,7 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
     // Loads its code while the other one ends.
     waiting.prepare()
     await halt('restarting')
-    crashes = 0
+    backOff.forget()
     const running = await start(await configHash(config, stateDir))
     watch(running)
     report(`${entry.title}: waiting until it is ready`)
@@ -245,42 +235,22 @@ export function superviseService(entry: ServiceEntry, { stateDir, root, lifeline
 
   /** Adopts what runs. @returns what is to be started; null: nothing */
   const lookAround = async (): Promise<(() => Promise<void>) | null> => {
-    if (over) return null
-    const config = await readDeployedConfig(run)
-    if (config === null || current !== null) return null
-    const hash = await configHash(config, stateDir)
-    const last = await readRecord(run.pid)
-    const living = last !== null && isAlive(last) ? last : null
-    const latch = await readLatch(run)
-    // Another password since: what was rejected is not what would be sent.
-    if (latch !== null && latch.configHash !== null && latch.configHash !== hash) await setFlag(run.latched, false)
-    else if (latch !== null) {
-      become('starting', '')
-      become('latched', latch.detail)
-      return null
-    }
-    if (living === null && !(await hasFlag(run.wanted))) {
-      await endStrays(run.config)
-      return null
-    }
-    // Sealed while nobody supervised it: nothing has changed since, so starting it again would be in vain.
-    const isSealed =
-      living === null && last?.configHash === hash && (await exitOf(last, run)).code === exitCodes.pinRejected
-    if (isSealed) {
-      await seal(last)
-      return null
-    }
-    const supervise = async (running: RunningProcess) => {
+    if (over || current !== null) return null
+    const found = await findService(run, stateDir)
+    const supervise = async (running: RunningProcess, config: unknown) => {
       watch(running)
       settled(running, await settle(running, config))
     }
-    if (living !== null && living.configHash === hash) {
-      await supervise(take(living))
-      return null
-    }
+    if (found.is === 'latched') {
+      become('starting', '')
+      become('latched', found.detail)
+    } else if (found.is === 'unwanted') await endStrays(run.config)
+    else if (found.is === 'rejected') await seal(found.record)
+    else if (found.is === 'running') await supervise(take(found.record), found.config)
+    if (found.is !== 'wanted') return null
     waiting.prepare()
     return async () => {
-      if (!over && current === null) await supervise(await start(hash))
+      if (!over && current === null) await supervise(await start(found.hash), found.config)
       else waiting.drop()
     }
   }
