@@ -41,7 +41,8 @@ post() {
   return 1
 }
 
-# follow <answer file>. 202: it takes longer than an answer is waited for, and is a job; it is asked for until it has ended.
+# follow <answer file>. 202: it takes longer than an answer is waited for, and is a job; it is asked for until it has ended. Each
+# answer comes when it has, or after 240 s (Prefer); the second in between is for a wizard that is being started again.
 follow() {
   grep -q '^HTTP[^ ]* 202' "$work/head" || return 0
   job=$(sed -n 's/^[Ll]ocation: *\([^ ]*\).$/\1/p' "$work/head")
