@@ -9,6 +9,7 @@ import { type NamedDataKey, seal, unseal } from '../../lib/database/sealed.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { openDataKey } from '../../lib/kms-client/data-key.ts'
 import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
+import { type StepId, stepIds } from '../steps/step.ts'
 import type { SecretPlace } from './boot-file.ts'
 
 /** Steps whose secrets a service needs to start, or that come before the KMS. */
@@ -18,6 +19,25 @@ const context = 'answers'
 export interface SecretKeeper {
   readonly keep: (step: string, field: string, secret: string) => Promise<SecretPlace>
   readonly open: (step: string, field: string, place: SecretPlace) => Promise<string>
+}
+
+/** A secret that was kept in a file which is not there any more: only a person has it still. */
+class LostSecret extends AppError {
+  constructor(step: string, field: string, file: string) {
+    super('conflict', `What was typed as ${field} is not kept any more: credentials/${file} is missing.`, {
+      cure: `Type it again and press Next (in an answers file: steps.${step}.${field}), in step ${stepIds.indexOf(step as StepId) + 1}: /setup/steps/${step}`
+    })
+  }
+}
+
+/** Null: it was kept, and is gone. */
+export async function keptOrLost(opening: Promise<string>): Promise<string | null> {
+  try {
+    return await opening
+  } catch (thrown) {
+    if (thrown instanceof LostSecret) return null
+    throw thrown
+  }
 }
 
 export interface Vault {
@@ -47,7 +67,7 @@ export function openSecretKeeper(stateDir: string, install: string, vault: () =>
     open: async (step, field, place) => {
       if ('sealed' in place) return unseal(await keyOf(), aad(step, field), place.sealed)
       const secret = await readPrivateFile(credentialPath(stateDir, place.file))
-      if (secret === null) throw new AppError('conflict', `The credential file ${place.file} is missing.`)
+      if (secret === null) throw new LostSecret(step, field, place.file)
       return secret
     }
   }

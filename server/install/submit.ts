@@ -11,6 +11,7 @@ import type { StoredAnswers } from './boot-file.ts'
 import { isCancelled } from './jobs/cancelled.ts'
 import type { JobWatch } from './jobs/job-watch.ts'
 import { isOpen, progressOf } from './progress.ts'
+import { keptOrLost } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
 
 export interface Watcher extends Partial<JobWatch> {
@@ -78,10 +79,15 @@ export async function readAnswers(
 ) {
   if (stored === undefined || !step.keepsSecretsAsTyped) return step.parse(raw)
   const filled: Record<string, unknown> = { ...raw }
+  const lost: Record<string, string> = {}
   for (const field of Object.keys(stored.secrets)) {
-    if (isEmpty(raw[field]) && step.fields[field]?.secret)
-      filled[field] = await ground.openSecret(step.id, field, stored)
+    const view = step.fields[field]
+    if (!isEmpty(raw[field]) || !view?.secret) continue
+    const secret = await keptOrLost(ground.openSecret(step.id, field, stored))
+    if (secret === null) lost[field] = `${view.label} is not kept any more: type it again.`
+    else filled[field] = secret
   }
+  if (Object.keys(lost).length > 0) return { ok: false, fields: lost } as const
   const parsed = step.parse(filled)
   if (!parsed.ok) {
     // A kept key without its certificate is refused: who empties the certificate gives up both.
@@ -186,7 +192,8 @@ export async function differenceOf(
   if (stored === undefined) return { values: Object.keys(values), secret: false }
   const names = new Set([...Object.keys(values), ...Object.keys(stored.values)])
   const kept = Object.keys(stored.secrets).map(
-    (field) => [field, () => ground.openSecret(step.id, field, stored)] as const
+    // One that is lost is like none that can be typed.
+    (field) => [field, async () => (await keptOrLost(ground.openSecret(step.id, field, stored))) ?? ''] as const
   )
   return {
     values: [...names].filter((name) => !isDeepStrictEqual(values[name], stored.values[name])),
