@@ -9,6 +9,7 @@ import type { ApplyResult, FieldView, StepId } from '../steps/step.ts'
 import { sectionsOf } from './field-sections.ts'
 import { jobModel, underWay } from './job-model.ts'
 import { type Asked, panelsFor } from './panels.ts'
+import { onSameHost } from './prefill.ts'
 import { product } from './product.ts'
 import type { FieldModel, SetupPage, StepLink } from './view-model.ts'
 
@@ -112,7 +113,10 @@ function valuesFor(
       if (typed !== undefined) return [name, asText(typed[name])]
       const [of, field] = view.prefillFrom?.split('.') ?? []
       const earlier = of === undefined || field === undefined ? undefined : answers.get(of)?.values[field]
-      return [name, asText(stored?.values[name] ?? earlier ?? suggestions[name] ?? view.initial)]
+      const carried = onSameHost(earlier)
+      // Whoever suggests knows of ports; without one, the service's own stands for it.
+      const first = carried === earlier ? (carried ?? suggestions[name]) : (suggestions[name] ?? carried)
+      return [name, asText(stored?.values[name] ?? first ?? view.initial)]
     })
   )
 }
