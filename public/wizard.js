@@ -97,11 +97,23 @@
     }
   }
 
+  /** What was wrong with the answers before is not said of those that are looked at now. */
+  function forget() {
+    find('#summary')?.remove()
+    for (const field of all('.wrong')) {
+      field.classList.remove('wrong')
+      find('.error', field)?.remove()
+      find('[aria-invalid]', field)?.removeAttribute('aria-invalid')
+    }
+    document.title = document.title.replace(/^Error: /, '')
+  }
+
   async function send(form, button) {
     // The rows may hold the button, and fields that belong to it.
     sent = new URLSearchParams(new FormData(form, button))
     const address = button?.getAttribute('formaction') ?? form.getAttribute('action')
     page.busy(true)
+    forget()
     find('#checks ol')?.replaceChildren()
     say('Checking…')
     try {
