@@ -43,6 +43,13 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
     assert.deepEqual(done, items)
     const begun = told.filter(({ type }) => type === 'task').map(({ task }) => task)
     assert.deepEqual([begun.length, begun.at(-1)], [new Set(begun).size, 'around'], 'each kind once')
+    const gone = new Set(
+      items.filter(({ outcome }: DestroyItem) => outcome === 'removed').map(({ kind }: DestroyItem) => kind)
+    )
+    for (const { type, task, title } of told) {
+      if (type === 'task' && gone.has(task)) assert.doesNotMatch(title, /they stay$/)
+      if (type === 'task' && task === 'key' && !gone.has(task)) assert.match(title, /^Keys: they stay$/)
+    }
     return items
   }
 

@@ -105,10 +105,12 @@ const taskTitles: Readonly<Record<DestroyTask, string>> = {
   around: 'State folder'
 }
 
-/** One a kind, in the order in which they are gone through. */
+/** One a kind, in the order in which they are gone through; a tick must not say that gone is what stays. */
 function tasksOf({ rows }: DestroyForecast): WorkTask[] {
-  const ids = new Set<DestroyTask>(rows.filter(({ ours }) => ours).map(({ kind }) => kind)).add('around')
-  return [...ids].map((id) => ({ id, title: taskTitles[id] }))
+  const ours = rows.filter((row) => row.ours)
+  const ids = new Set<DestroyTask>(ours.map(({ kind }) => kind)).add('around')
+  const going = new Set<DestroyTask>(ours.filter(({ stays }) => stays === null).map(({ kind }) => kind)).add('around')
+  return [...ids].map((id) => ({ id, title: going.has(id) ? taskTitles[id] : `${taskTitles[id]}: they stay` }))
 }
 
 /** Shared by all installs of this user on this machine, and made again by whoever needs it: not ours to take away. */
