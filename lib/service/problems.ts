@@ -60,7 +60,7 @@ export function problemOf(error: unknown, requestId: string): Problem {
   }
   const status = statusOf(thrown)
   if (status >= 400 && status < 500) {
-    return { type: 'about:blank', status, title: 'The request is not valid', detail: messageFor(status), instance }
+    return { type: 'about:blank', status, title: 'The request is not valid', ...unread(thrown, status), instance }
   }
   return {
     type: '/problems/internal',
@@ -81,11 +81,35 @@ function statusOf(thrown: unknown): number {
   return thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : 500
 }
 
-function messageFor(status: number): string {
-  if (status === 413) return 'The request body is too large.'
-  if (status === 415) return 'Send application/json.'
-  if (status === 429) return 'Too many requests; wait a little.'
-  return 'The request could not be read.'
+/** By Fastify's code: what was wrong before anybody looked at what the request says. */
+const unreadable: Readonly<Record<string, Pick<Problem, 'detail' | 'cure'>>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    detail: 'The body is not JSON.',
+    cure: 'Look at its quotes and commas; from a shell, send it from a file: curl --data-binary @answers.json'
+  },
+  FST_ERR_CTP_EMPTY_JSON_BODY: {
+    detail: 'The body is empty.',
+    cure: 'Send a JSON object, {} where there is nothing to say.'
+  },
+  FST_ERR_BAD_URL: {
+    detail: 'The address cannot be read.',
+    cure: 'After each % stand two hexadecimal digits; a % itself is written %25.'
+  }
+}
+
+function unread(thrown: unknown, status: number): Pick<Problem, 'detail' | 'cure'> {
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+  const known = unreadable[code]
+  if (known !== undefined) return known
+  if (status === 413) {
+    return {
+      detail: 'The request body is too large.',
+      cure: 'Nothing that is asked for is that large: is it the right file?'
+    }
+  }
+  if (status === 415) return { detail: 'Send application/json.' }
+  if (status === 429) return { detail: 'Too many requests; wait a little.' }
+  return { detail: 'The request could not be read.' }
 }
 
 /** Fastify's error handler of every service. Unknown errors are logged whole and answered plainly. */

@@ -40,10 +40,11 @@ test('a body that is no form is no answers', () => {
   for (const body of [null, undefined, 'slot=3', 7, [['slot', '3']]]) assert.deepEqual(postedStep(body).answers, {})
 })
 
-test('Accept decides between page and JSON by its weights; without a word of either the body does', async (t) => {
+test('Accept decides between page and JSON by its weights; without a word of either the body does, or a token', async (t) => {
   const app = Fastify()
   t.after(() => app.close())
   app.post('/', async (request) => [answerFormOf(request), prefersPage(request)])
+  app.get('/', async (request) => answerFormOf(request))
   const asked = async (accept?: string, type = 'application/json') =>
     (
       await app.inject({
@@ -66,6 +67,10 @@ test('Accept decides between page and JSON by its weights; without a word of eit
   assert.deepEqual(await asked(undefined), ['json', false])
   assert.deepEqual(await asked('*/*', 'application/x-www-form-urlencoded'), ['html', false])
   assert.deepEqual(await asked('text/plain;q=x', 'application/x-www-form-urlencoded'), ['html', false])
+  const looked = async (headers: Readonly<Record<string, string>>) =>
+    (await app.inject({ method: 'GET', url: '/', headers: { accept: '*/*', ...headers } })).body
+  // Plain curl with a token is a script, also where it sends nothing.
+  assert.deepEqual([await looked({ authorization: 'Bearer t' }), await looked({})], ['json', 'html'])
 })
 
 test('a script may leave checks out beside its answers; a form cannot, for it has no lists', () => {

@@ -6,7 +6,13 @@ export type AnswerForm = 'html' | 'json'
 
 /** RFC 9110 section 12.5.1: the form that is liked best, a page before JSON; where Accept names none, as the body came. */
 export function answerFormOf(request: FastifyRequest): AnswerForm {
-  return likedForm(request) ?? ((request.headers['content-type'] ?? '').includes('json') ? 'json' : 'html')
+  return likedForm(request) ?? (isScripts(request) ? 'json' : 'html')
+}
+
+/** A browser sends forms, and never a token. */
+function isScripts({ headers }: FastifyRequest): boolean {
+  const body = headers['content-type'] ?? ''
+  return body.includes('json') || (headers.authorization !== undefined && !body.includes('form-urlencoded'))
 }
 
 /** For addresses that scripts ask for first: a page only for who names it, so that plain curl gets JSON. */

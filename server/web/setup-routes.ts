@@ -80,7 +80,11 @@ export async function setupRoutes(app: FastifyInstance, options: SetupRoutesOpti
   }
   const openStep = async (params: { readonly id: string }) => {
     const id = stepIds.find((known) => known === params.id)
-    if (id === undefined) throw new AppError('not-found', `There is no step named ${params.id.slice(0, 40)}.`)
+    if (id === undefined) {
+      throw new AppError('not-found', `There is no step named ${params.id.slice(0, 40)}.`, {
+        cure: 'GET /setup/progress lists the steps.'
+      })
+    }
     const progress = await install.progress()
     return { step: stepOf(install, id), progress, open: isOpen(progress, id) }
   }

@@ -31,6 +31,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
     bodyLimit: 256 * 1024,
     trustProxy: false,
     ...noJsonSchemas,
+    frameworkErrors: answerProblem,
     ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory })
   })
   // A text/plain body needs no preflight in a browser: never parsed.
@@ -89,10 +90,12 @@ function answerErrorsInKind(app: FastifyInstance): void {
       status: 404,
       title: 'Not found',
       detail: 'There is nothing at this address.',
+      cure: 'GET /setup/openapi.json lists what there is while setup is open.',
       instance: `urn:request:${request.id}`
     }
     if (answerFormOf(request) !== 'html') return reply.code(404).type('application/problem+json').send(problem)
-    return reply.code(404).viewAsync('/error.eta', page(problem, request.id))
+    const { cure: _forScripts, ...forPeople } = problem
+    return reply.code(404).viewAsync('/error.eta', page(forPeople, request.id))
   })
 }
 
