@@ -8,6 +8,7 @@ import { consumeOne } from './consume-one.ts'
 import { brokerError } from './errors.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { type Produced, recordSender } from './produce.ts'
+import { isUnknown, untilKnown } from './until-known.ts'
 
 export interface BrokerSettings {
   /** host:port each; a few of the cluster are enough. */
@@ -85,24 +86,32 @@ export function openBroker(settings: BrokerSettings, deadlineMs = 5000): Broker 
   const describeTopic: Broker['describeTopic'] = (topic) =>
     cluster.call(`metadata of topic ${topic}`, (admin) => topicShape(admin, topic))
 
+  const metadata = () => untilKnown(() => cluster.call('metadata', clusterMetadata))
+
   return {
-    metadata: () => cluster.call('metadata', clusterMetadata),
+    metadata,
     describeTopic,
     createTopics: async (plans) => {
-      const known = await cluster.call('metadata', clusterMetadata)
+      const known = await metadata()
       const absent = plans.filter(({ topic }) => !known.topics.includes(topic))
       for (const { topic, partitions, replication } of absent) {
         if (isMockCluster(known)) {
           await describeTopic(topic)
           continue
         }
-        await cluster.call(`creating topic ${topic}`, (admin) =>
+        const create = (admin: Admin) =>
           admin.createTopics({
             topics: [{ topic, numPartitions: partitions, replicationFactor: replication }],
             waitForLeaders: true,
             timeout: deadlineMs
           })
-        )
+        await cluster.call(`creating topic ${topic}`, create).catch((thrown) => {
+          // It is made: kafkajs asks for its leader at once.
+          if (!isUnknown(thrown)) throw thrown
+          return untilKnown(() =>
+            cluster.call(`metadata of topic ${topic}`, (admin) => admin.fetchTopicMetadata({ topics: [topic] }))
+          )
+        })
       }
       return absent.map(({ topic }) => topic)
     },
