@@ -6,7 +6,7 @@
  * - nothing on stdout is read; of stderr only the end is kept
  * - only the given environment; request, PIN and answers travel over IPC, never in argv or environment
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { compiledCode } from './compiled-code.ts'
@@ -41,6 +41,15 @@ export interface ServiceUser {
  * wake after each call of a slow token push the KMS off its core otherwise, in the middle of its requests.
  */
 const interruptsNobody = ['/usr/bin/chrt', '--batch', '0'] as const
+let mayInterruptNobody: boolean | undefined
+
+/** Empty where chrt is missing or forbidden (a sandbox may refuse sched_setscheduler): that costs some speed, never the key store. */
+function schedulingOfServers(): readonly (readonly string[])[] {
+  const [chrt, ...policy] = interruptsNobody
+  // For all that this process will start: it takes some milliseconds.
+  mayInterruptNobody ??= spawnSync(chrt, [...policy, '/usr/bin/true'], { timeout: 2_000 }).status === 0
+  return mayInterruptNobody ? [interruptsNobody] : []
+}
 
 /** The groups of the user are set too: a Luna client is for members of hsmusers only. */
 function guards(user: ServiceUser | null): readonly (readonly string[])[] {
@@ -70,7 +79,7 @@ export function startModuleChild(
   serves: { readonly pipes: number } | null = null
 ): ModuleChild {
   const other = user !== undefined && maySwitchTo(user) ? user : null
-  const prefix = [...(serves === null ? [] : [interruptsNobody]), ...guards(other)]
+  const prefix = [...(serves === null ? [] : schedulingOfServers()), ...guards(other)]
     .filter(([tool]) => tool !== undefined && existsSync(tool))
     .flat()
   const [command = process.execPath, ...args] = [...prefix, process.execPath, fileURLToPath(entry)]
