@@ -1,6 +1,8 @@
-/** Puts load on one of our servers from a process of its own (load-child.ts), bounded in time and connections. */
-import { fork } from 'node:child_process'
-import { join } from 'node:path'
+/** Puts load on one of our servers from a process of its own (load.c), bounded in time and connections. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { cProgram } from './c-program.ts'
 import type { Identity } from './install.ts'
 
 export interface LoadOrder {
@@ -16,31 +18,45 @@ export interface LoadResult {
   /** Answers with status 200, per second. */
   readonly rate: number
   readonly answered: number
-  readonly refused: number
-  /** Body of the first answer, or of the last one that was not 200. */
+  /** Body of the first answer. */
   readonly sample: string
-  /** Milliseconds from the last byte sent to the last byte of the answer. */
+  /** Milliseconds from before a request is written until the last byte of its answer is read. */
   readonly p50: number
   readonly p99: number
   /** What the generator itself took of a core for each answer. */
   readonly cpuMicroseconds: number
 }
 
-export type FromLoad = 'counting' | { readonly result?: LoadResult; readonly problem?: string }
-
 /** @param counting told when the warm-up is over. @throws Error when a connection breaks, or an answer is not 200 */
 export async function load(order: LoadOrder, counting: () => void = () => {}): Promise<LoadResult> {
-  const child = fork(join(import.meta.dirname, 'load-child.ts'), [], {
-    timeout: order.ms + 20_000,
+  const { port, connections, ms, identity } = order
+  const args = [port, connections, Math.round(ms), identity.certificate, identity.key, identity.ca].map(String)
+  const child = spawn(cProgram('load', [], ['ssl', 'crypto']), args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: ms + 20_000,
     killSignal: 'SIGKILL'
   })
-  const answer = await new Promise<Exclude<FromLoad, 'counting'>>((resolve) => {
-    child.on('message', (message: FromLoad) => (message === 'counting' ? counting() : resolve(message)))
-    child.once('exit', (code, signal) => resolve({ problem: `the load generator ended with ${signal ?? code}` }))
-    child.send(order)
-  })
-  if (answer.result === undefined) throw new Error(answer.problem)
-  const { refused, sample } = answer.result
+  // One that has ended is told of by its exit.
+  child.stdin.on('error', () => {})
+  child.stdin.end(requestBytes(order))
+  child.stdout.once('data', counting)
+  const [said, complaint, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  if (code !== 0) throw new Error(`the load generator ended with ${code}: ${complaint}`)
+  const [, told = '', ...rest] = said.split('\n')
+  const sample = rest.join('\n')
+  const { seconds, answered, refused, p50, p99, processorSeconds } = JSON.parse(told)
   if (refused > 0) throw new Error(`${refused} requests were refused, one with: ${sample.slice(0, 300)}`)
-  return answer.result
+  const cpuMicroseconds = (processorSeconds * 1e6) / Math.max(1, answered)
+  return { rate: answered / seconds, answered, sample, p50, p99, cpuMicroseconds }
+}
+
+function requestBytes({ path, body, port }: LoadOrder): string {
+  const payload = JSON.stringify(body)
+  const lines = [
+    `POST ${path} HTTP/1.1`,
+    `host: 127.0.0.1:${port}`,
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(payload)}`
+  ]
+  return `${lines.join('\r\n')}\r\n\r\n${payload}`
 }

@@ -1,14 +1,13 @@
 /** Builds raw-loop.c and runs it: the rate that C reaches on a token, the reference of every benchmark here. */
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Measured } from './benchmark.ts'
+import { cProgram } from './c-program.ts'
 import type { BenchToken } from './token.ts'
 
-const root = join(import.meta.dirname, '..')
+const headers = ['cryptoki.h', 'functions.h'].map((name) => `sandbox/luna/${name}`)
 
 export interface RawLoop {
   readonly token: BenchToken
@@ -47,7 +46,7 @@ export async function rawLoop(
     String(Math.round(ms)),
     verify ? 'verify' : 'sign'
   ]
-  const child = spawn(build(), args, {
+  const child = spawn(cProgram('raw-loop', headers, ['dl']), args, {
     env: { ChrystokiConfigurationPath: token.confPath },
     stdio: ['pipe', 'pipe', 'pipe'],
     timeout: ms + 20_000,
@@ -58,26 +57,4 @@ export async function rawLoop(
   if (code !== 0) throw new Error(`the C loop ended with ${code}: ${complaint}`)
   const { signs, seconds, signature } = JSON.parse(said)
   return { rate: signs / seconds, signature: Buffer.from(signature, 'hex') }
-}
-
-/** Two builds at once are harmless: each renames a finished file into place. @returns the program's path */
-function build(): string {
-  const folder = join(root, '.cache', 'bench')
-  const program = join(folder, 'raw-loop')
-  const sources = [
-    join(import.meta.dirname, 'raw-loop.c'),
-    ...['cryptoki.h', 'functions.h'].map((name) => join(root, 'sandbox/luna', name))
-  ]
-  const made = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0
-  if (sources.every((file) => statSync(file).mtimeMs <= made)) return program
-  mkdirSync(folder, { recursive: true })
-  const draft = `${program}.${process.pid}`
-  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-pthread']
-  const cc = spawnSync('cc', [...flags, '-o', draft, sources[0] ?? '', '-ldl'], { encoding: 'utf8' })
-  if (cc.status !== 0) {
-    rmSync(draft, { force: true })
-    throw new Error(`bench/raw-loop.c did not compile: ${cc.error?.message ?? cc.stderr}`)
-  }
-  renameSync(draft, program)
-  return program
 }

@@ -22,6 +22,8 @@ const packages = [
   { name: 'curl', for: ['sandbox'], programs: ['curl'] },
   { name: 'softhsm2', for: ['sandbox'], libraries: ['softhsm/libsofthsm2.so'] },
   { name: 'libnss3', for: ['sandbox'], libraries: ['libsoftokn3.so', 'nss/libsoftokn3.so'] },
+  // The load generator of the benchmarks is a C program that speaks TLS.
+  { name: 'libssl-dev', for: ['bench', 'test'], headers: ['openssl/ssl.h'] },
   { name: 'chromium', for: ['test'], programs: ['chromium', 'chromium-browser', 'google-chrome'], any: true },
   // Independent witnesses: OpenSC reads our tokens, strongSwan's pki enrols with our EST.
   { name: 'opensc', for: ['test', 'crash'], programs: ['pkcs11-tool'] },
@@ -70,6 +72,7 @@ export async function providePackages(missing) {
 function isHere(row) {
   if (row.test !== undefined) return row.test()
   if (row.libraries !== undefined) return row.libraries.some(libraryIsHere)
+  if (row.headers !== undefined) return row.headers.every((name) => existsSync(join('/usr/include', name)))
   const found = row.programs.map((name) => findProgram(name) !== null)
   return row.any === true ? found.includes(true) : !found.includes(false)
 }

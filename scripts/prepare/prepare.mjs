@@ -17,7 +17,14 @@ export async function prepare(root, command) {
   const kafka = sandbox && command !== 'bench' && process.env.KEYSCALER_SANDBOX_KAFKA !== 'mock'
   const build = !modulesAreHere(root)
   const missing = installable(
-    missingPackages({ sandbox, test: command === 'test', crash: command === 'test:crash', kafka, build })
+    missingPackages({
+      sandbox,
+      bench: command === 'bench',
+      test: command === 'test',
+      crash: command === 'test:crash',
+      kafka,
+      build
+    })
   )
   if (missing === null) return null
   try {
