@@ -34,7 +34,7 @@ test('a call that fails is on record with its code, and its error reaches the ca
   assert.deepEqual(await outcomes('refused'), ['invalid-input'])
 })
 
-test('a hundred calls at once are each on record once, in fewer inserts than calls', async () => {
+test('a hundred calls at once are each on record once, in one insert', async () => {
   let inserts = 0
   const counting = Object.assign(Object.create(own), {
     query: (...query: Parameters<typeof own.query>) => {
@@ -47,7 +47,7 @@ test('a hundred calls at once are each on record once, in fewer inserts than cal
   await Promise.all(subjects.map((subject) => counted.recorded({ ...entry, subject }, async () => subject)))
   const [rows] = await pool.query<RowDataPacket[]>(`SELECT subject FROM kms_audit WHERE subject LIKE 'many-%'`)
   assert.deepEqual(rows.map((row) => String(row.subject)).sort(), subjects.sort())
-  assert.ok(inserts >= 2 && inserts < 20, `${inserts} inserts`)
+  assert.equal(inserts, 1)
 })
 
 test('without a database there is no answer', async () => {

@@ -80,7 +80,6 @@ function batched<Item>(most: number, flush: (items: readonly Item[]) => Promise<
   let busy = false
 
   async function drain(): Promise<void> {
-    busy = true
     for (let batch = waiting.splice(0, most); batch.length > 0; batch = waiting.splice(0, most)) {
       try {
         await flush(batch.map((one) => one.item))
@@ -95,6 +94,9 @@ function batched<Item>(most: number, flush: (items: readonly Item[]) => Promise<
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject })
-      if (!busy) void drain()
+      if (busy) return
+      busy = true
+      // Signatures come from the agent several at once: else the first would be written alone, and the others wait for its commit.
+      setImmediate(drain)
     })
 }
