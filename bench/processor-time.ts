@@ -16,6 +16,13 @@ export function processorTimes(pid: number): ProcessorTimes {
   return { own: ownTime(pid), children: childrenOf(pid).reduce((sum, child) => sum + treeTime(child), 0) }
 }
 
+/** Seconds that all cores together were busy since the machine started: user, nice, system, interrupts, stolen (proc(5) stat). */
+export function machineTime(): number {
+  const [, user, nice, system, , , irq, softirq, steal] = read('/proc/stat').split(/\s+/, 9).map(Number)
+  const busy = [user, nice, system, irq, softirq, steal]
+  return busy.reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) / ticksASecond
+}
+
 function treeTime(pid: number): number {
   const { own, children } = processorTimes(pid)
   return own + children
