@@ -24,5 +24,7 @@ if (!Object.hasOwn(programs, command)) {
 process.env.PATH = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`
 const node = await prepare(root, command)
 if (node === null) process.exit(1)
+// As the first line of server/cli.ts has it.
+const flags = command === 'keyscaler' ? ['--min-semi-space-size=8'] : []
 const [program, ...fixed] = programs[command]
-await becomeProgram(node, [join(root, program), ...fixed, ...args])
+await becomeProgram(node, [...flags, join(root, program), ...fixed, ...args])

@@ -180,18 +180,26 @@ function takeUp(install: Install, { log, say, showOnce }: ServeOptions): Promise
     settleCutOff(install.stateDir)
       .then((settled) => settled !== null && say(settled))
       .catch((err) => log.error({ err }, messageOf(err)))
-      .then(() => install.upgrade())
-      .then(
-        (applied) => applied.length > 0 && say(`The database was brought up to this version: ${applied.join(', ')}`)
-      )
-      .catch((err) => log.error({ err }, messageOf(err)))
-      .then(() => install.target.resume())
+      .then(() => {
+        const tables = upgraded(install, { log, say })
+        return Promise.all([tables, install.target.resume(tables)])
+      })
       // Asked for while no wizard was there to read it.
       .then(() => answerStartRequest(install.stateDir, install.target))
       .then(() => takeUpJob(install, { log, say, ...keeping }))
       .then(async () => void (await keepRecord(install).catch((err) => log.error({ err }, unrecorded))))
       .catch((err) => log.error({ err }, messageOf(err)))
   )
+}
+
+/** Nothing is started on tables of an earlier version; what runs already is looked at meanwhile. Never rejects. */
+async function upgraded(install: Install, { log, say }: Pick<ServeOptions, 'log' | 'say'>): Promise<void> {
+  try {
+    const applied = await install.upgrade()
+    if (applied.length > 0) say(`The database was brought up to this version: ${applied.join(', ')}`)
+  } catch (err) {
+    log.error({ err }, messageOf(err))
+  }
 }
 
 /** How a change of the HSM password that a kill cut off has ended, in words. Nearly every start finds none. */

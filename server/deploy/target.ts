@@ -46,8 +46,11 @@ export interface DeployTarget {
    */
   readonly prepare: (name: ServiceName) => void
   readonly status: () => Promise<readonly ServiceStatus[]>
-  /** Takes up supervision of what an earlier wizard left running, and starts what should run and does not. */
-  readonly resume: () => Promise<void>
+  /**
+   * Takes up supervision of what an earlier wizard left running, at once, and starts what should run and does not.
+   * @param after what has to be over before anything is started; never rejects
+   */
+  readonly resume: (after?: Promise<unknown>) => Promise<void>
   /**
    * Ends one service and starts it with the configuration that it has, and waits until it is ready. A latch is lifted:
    * only a person asks for this, or an apply that a person began. A service that was wanted stays wanted, whatever comes of it.

@@ -76,7 +76,10 @@ export async function planAnswers(
   const items: PlanItem[] = []
   const revisions: unknown[] = []
   let open = false
-  for (const step of steps) {
+  const looks = steps.map((step) => ({ step, look: lookAt(ground, step, wanted[step.id], answers.get(step.id)) }))
+  // They are waited for below, in the order of the steps.
+  for (const { look } of looks) look.catch(() => {})
+  for (const { step, look } of looks) {
     const stored = answers.get(step.id)
     const given = wanted[step.id] !== undefined || stored !== undefined
     open ||= unanswered && !given && !step.parse({}).ok
@@ -87,8 +90,7 @@ export async function planAnswers(
       revisions.push([step.id, 0])
       continue
     }
-    const submission = await wantedOf(ground, step, wanted[step.id], stored)
-    const changed = await differenceOf(ground, step, submission, stored)
+    const { submission, changed } = await look
     const because = reasonFor(step, stored, changed, done.get(step.id) === true, staleBecause(steps, step, changing))
     if (because !== null) changing.add(step.id)
     const effects = submission.effects(earlier)
@@ -123,6 +125,22 @@ export function movedBetween(
     .filter(({ was, is }) => was?.action !== is.action || was.why !== is.why)
   const present = new Set(now.items.map(keyOf))
   return [...moved, ...before.items.filter((item) => !present.has(keyOf(item))).map((was) => ({ was, is: null }))]
+}
+
+interface Looked {
+  readonly submission: Submission
+  readonly changed: Difference
+}
+
+/** What is kept of a secret may have to be opened by the KMS, or be hashed: all steps' at once. */
+async function lookAt(
+  ground: PlanGround,
+  step: DefinedStep,
+  raw: RawAnswers[string] | undefined,
+  stored: StoredAnswers | undefined
+): Promise<Looked> {
+  const submission = await wantedOf(ground, step, raw, stored)
+  return { submission, changed: await differenceOf(ground, step, submission, stored) }
 }
 
 async function wantedOf(

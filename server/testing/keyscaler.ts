@@ -50,7 +50,8 @@ const lookEveryMs = 2
 
 export function startKeyscaler(args: readonly string[], surroundings: Surroundings): Keyscaler {
   const { confPath, home, kafka, compiled, environment, under = [] } = surroundings
-  const program = [...under, process.execPath, fromRoot('server/cli.ts'), ...args]
+  // As the first line of server/cli.ts has it.
+  const program = [...under, process.execPath, '--min-semi-space-size=8', fromRoot('server/cli.ts'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {

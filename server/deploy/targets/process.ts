@@ -42,10 +42,10 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
     },
     prepare: (name) => supervisors[name].prepare(),
     // What runs already is only looked at, all at once; what does not is started after those that it needs.
-    resume: async () => {
+    resume: async (after) => {
       const resumed = new Map<ServiceName, Promise<unknown>>()
       for (const name of inOrder) {
-        const needed = Promise.all(entries[name].needs.map((other) => resumed.get(other)))
+        const needed = Promise.all([after, ...entries[name].needs.map((other) => resumed.get(other))])
         resumed.set(name, supervisors[name].resume(needed))
       }
       await Promise.all(resumed.values())
