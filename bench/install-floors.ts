@@ -94,7 +94,10 @@ export async function startsAlone(stateDir: string): Promise<Readonly<Record<Ser
 /** The least that `keyscaler apply` can be: its program loaded, and ended by its own help. */
 async function wizardAlone(): Promise<number> {
   const began = performance.now()
-  const child = fork(join(root, 'server/cli.ts'), ['apply', '--help'], { execArgv: ['--min-semi-space-size=8'], stdio: 'ignore' })
+  const child = fork(join(root, 'server/cli.ts'), ['apply', '--help'], {
+    execArgv: ['--min-semi-space-size=8'],
+    stdio: 'ignore'
+  })
   const [code] = await once(child, 'exit')
   if (code !== 0) throw new Error(`keyscaler apply --help ended with ${code}`)
   return performance.now() - began
