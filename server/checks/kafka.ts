@@ -71,12 +71,17 @@ function scratchTopic(topicPrefix: string): string {
   return `${topicPrefix}.check-`
 }
 
+/** The check just before may have removed it: a broker still lists it for a moment, and the controller knows better. */
+function unlessGone(thrown: unknown): void {
+  if (!(thrown instanceof AppError && thrown.code === 'not-found')) throw thrown
+}
+
 /** Removes the scratch topics of checks that were killed. Only while no other check of this install is running. */
 export async function sweepScratchTopics(broker: Broker, topicPrefix: string): Promise<void> {
   const { topics } = await broker.metadata()
   for (const topic of topics) {
     const scratch = topic.startsWith(scratchTopic(topicPrefix))
-    if (scratch && /^[0-9a-f]{10}$/.test(topic.slice(-10))) await broker.deleteTopic(topic)
+    if (scratch && /^[0-9a-f]{10}$/.test(topic.slice(-10))) await broker.deleteTopic(topic).catch(unlessGone)
   }
 }
 

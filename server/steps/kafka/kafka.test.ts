@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { openBroker } from '../../../lib/broker/broker.ts'
 import { freshName, sharedSandbox } from '../../../sandbox/testing.ts'
+import { sweepScratchTopics } from '../../checks/kafka.ts'
 import { deadPort, firstTrouble, httpPeer, resetPeer, silentPeer, verdicts } from '../../checks/testing.ts'
 import { applyContext } from '../testing.ts'
 import { type KafkaAnswers, kafkaAnswers, topicsOf } from './answers.ts'
@@ -136,6 +137,19 @@ test('apply makes both topics, once, through the ledger', async () => {
   assert.ok((await broker.metadata()).topics.includes(deviceTopic))
   if (kafka.kind === 'apache') {
     assert.deepEqual(await broker.describeTopic(probeTopic), { partitions: 2, replication: 1 })
+  }
+})
+
+test('a scratch topic that is still listed and gone already stops nobody', {
+  skip: kafka.kind === 'mock' && 'the mock cluster deletes nothing'
+}, async () => {
+  const broker = openBroker({ brokers: kafka.brokers, security: 'PLAINTEXT' })
+  try {
+    const listed = { ...(await broker.metadata()), topics: ['gone.check-0123456789'] }
+    await sweepScratchTopics({ ...broker, metadata: async () => listed }, 'gone')
+    await assert.rejects(broker.deleteTopic('gone.check-0123456789'), { code: 'not-found' })
+  } finally {
+    await broker.close()
   }
 })
 
