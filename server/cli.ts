@@ -1,7 +1,7 @@
 #!/usr/bin/env -S node --min-semi-space-size=8
 /**
- * The command: `keyscaler <what>`; `keyscaler --help` lists all. Data on stdout, messages on stderr. A young generation of 8 MB from
- * the start, in place of one that grows, saves a short command a dozen collections: a twentieth of its time.
+ * The command: `keyscaler <what>`; `keyscaler --help` lists all. Data on stdout, messages on stderr. Starts with a young
+ * generation of 8 MB that holds its modules, in place of one that grows (docs/performance.md).
  */
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'

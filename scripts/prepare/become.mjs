@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { delimiter, dirname } from 'node:path'
 
-// kafkajs counts a pause below zero, once a process (its issue 1751): harmless, and nobody's to mend.
+// kafkajs counts a pause below zero (its issue 1751): lib/broker/kafkajs.ts has what is to be done about it, and no line is needed.
 const quiet = '--disable-warning=TimeoutNegativeWarning'
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
 

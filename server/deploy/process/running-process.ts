@@ -12,7 +12,7 @@ import { standbyFlag } from '../../../lib/service/standby.ts'
 import { isAlive, type PidRecord, pidsServing, writePidRecord } from './pid-record.ts'
 import type { RunFolder } from './run-folder.ts'
 
-/** kafkajs counts a pause below zero, once a process (its issue 1751): harmless, and noise in the log. */
+/** kafkajs counts a pause below zero (its issue 1751): lib/broker/kafkajs.ts has what is to be done about it; noise in the log. */
 const quietly = '--disable-warning=TimeoutNegativeWarning'
 
 export interface RunningProcess {
