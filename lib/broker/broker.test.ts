@@ -60,6 +60,21 @@ test('topics are made once, with what was asked for', apache, async () => {
   await broker.deleteTopic(topic)
 })
 
+test('a topic takes records from the moment when it was made', apache, async () => {
+  const records = ['a', 'b', 'c', 'd', 'e'].map((key) => ({ key, value: key }))
+  for (let time = 0; time < 5; time++) {
+    const topic = freshName('at-once')
+    const sender = openBroker(settings)
+    await sender.createTopics([{ topic, partitions: 3, replication: 1 }])
+    assert.ok((await sender.produce(topic, records)).length > 0)
+    await sender.deleteTopic(topic)
+    // What was deleted is no concern of the next.
+    await sender.createTopics([{ topic: `${topic}-next`, partitions: 1, replication: 1 }])
+    await sender.deleteTopic(`${topic}-next`)
+    await sender.close()
+  }
+})
+
 test('what the cluster cannot do is said by its own name, and the connection goes on', apache, async () => {
   const topic = freshName('topic')
   await assert.rejects(broker.createTopics([{ topic, partitions: 1, replication: 9 }]), { code: 'invalid-input' })

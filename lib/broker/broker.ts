@@ -8,7 +8,7 @@ import { consumeOne } from './consume-one.ts'
 import { brokerError } from './errors.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { type Produced, recordSender } from './produce.ts'
-import { isUnknown, untilKnown } from './until-known.ts'
+import { untilKnown } from './until-known.ts'
 
 export interface BrokerSettings {
   /** host:port each; a few of the cluster are enough. */
@@ -54,7 +54,7 @@ export interface Broker {
   readonly metadata: () => Promise<BrokerMetadata>
   /** Asks about one topic; where the cluster makes topics by itself, asking makes it. Null: there is none. */
   readonly describeTopic: (topic: string) => Promise<{ partitions: number; replication: number } | null>
-  /** Idempotent. @returns names of those that were made now. @throws AppError forbidden without the right */
+  /** Idempotent; the leaders of what was made know of it, and take records. @returns names of those that were made now. @throws AppError forbidden without the right */
   readonly createTopics: (topics: readonly TopicPlan[]) => Promise<readonly string[]>
   readonly deleteTopic: (topic: string) => Promise<void>
   /** One batch, in order, acknowledged by all in-sync replicas. Once it throws, records may or may not have arrived. */
@@ -67,6 +67,9 @@ export interface Broker {
   ) => Promise<ReceivedRecord>
   readonly close: () => Promise<void>
 }
+
+/** A local broker has heard after some 25 ms. */
+const leadersEveryMs = 15
 
 /** librdkafka's mock cluster: it makes topics when they are mentioned, and has no controller to be asked for them. */
 export function isMockCluster({ clusterId, controller }: BrokerMetadata): boolean {
@@ -86,6 +89,17 @@ export function openBroker(settings: BrokerSettings, deadlineMs = 5000): Broker 
   const describeTopic: Broker['describeTopic'] = (topic) =>
     cluster.call(`metadata of topic ${topic}`, (admin) => topicShape(admin, topic))
 
+  /** By a client of its own: kafkajs asks about a topic for ever, also when it is deleted, once it was told to look at it. */
+  const leadersKnow = async (topic: string) => {
+    const asking = clusterAdmin(kafka, deadlineMs)
+    try {
+      const ask = () => asking.call(`leaders of topic ${topic}`, (admin) => admin.fetchTopicOffsets(topic))
+      await untilKnown(ask, leadersEveryMs)
+    } finally {
+      await asking.close()
+    }
+  }
+
   const metadata = () => untilKnown(() => cluster.call('metadata', clusterMetadata))
 
   return {
@@ -102,16 +116,12 @@ export function openBroker(settings: BrokerSettings, deadlineMs = 5000): Broker 
         const create = (admin: Admin) =>
           admin.createTopics({
             topics: [{ topic, numPartitions: partitions, replicationFactor: replication }],
-            waitForLeaders: true,
+            // kafkajs would wait 100 ms, and then believe metadata: they name a leader that does not know of it yet.
+            waitForLeaders: false,
             timeout: deadlineMs
           })
-        await cluster.call(`creating topic ${topic}`, create).catch((thrown) => {
-          // It is made: kafkajs asks for its leader at once.
-          if (!isUnknown(thrown)) throw thrown
-          return untilKnown(() =>
-            cluster.call(`metadata of topic ${topic}`, (admin) => admin.fetchTopicMetadata({ topics: [topic] }))
-          )
-        })
+        await untilKnown(() => cluster.call(`creating topic ${topic}`, create))
+        await leadersKnow(topic)
       }
       return absent.map(({ topic }) => topic)
     },

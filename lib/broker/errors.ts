@@ -25,9 +25,19 @@ export function brokerError(thrown: unknown): AppError {
   if (isNamed(inner, 'KafkaJSSASLAuthenticationError')) {
     return new AppError('unauthenticated', 'The broker refused the user name or password.', { cause: thrown })
   }
-  const type = inner instanceof Error && 'type' in inner ? String(inner.type) : ''
-  const code = byType[type] ?? 'broker-unavailable'
+  const code = byType[typeOf(inner)] ?? 'broker-unavailable'
   return new AppError(code, messageOf(inner).slice(0, 300), { cause: thrown })
+}
+
+/** What a broker hears of a moment after the controller does: who has a topic that was just made, or is just being moved. */
+const passing = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'])
+
+export function isPassing(thrown: unknown): boolean {
+  return passing.has(typeOf(innermost(thrown)))
+}
+
+function typeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'type' in thrown ? String(thrown.type) : ''
 }
 
 /** kafkajs wraps: KafkaJSAggregateError.errors, then .cause (retries exceeded), then the protocol's error. */

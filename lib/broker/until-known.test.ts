@@ -1,32 +1,35 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AppError } from '../errors/app-error.ts'
+import { brokerError } from './errors.ts'
 import { untilKnown } from './until-known.ts'
 
-const unknown = new AppError('not-found', 'This server does not host this topic-partition')
-const gone = new AppError('broker-unavailable', 'The broker is gone.')
+/** As kafkajs throws what a broker answered. */
+const answered = (type: string) => brokerError(Object.assign(new Error(type), { type }))
+const unknown = answered('UNKNOWN_TOPIC_OR_PARTITION')
+const noLeader = answered('NOT_LEADER_FOR_PARTITION')
+const gone = brokerError(new Error('The broker is gone.'))
 
 /** Answers these, one a call. */
-function answering(...answers: readonly (AppError | 'known')[]) {
+function answering(...answers: readonly (Error | 'known')[]) {
   let asked = 0
   const work = async () => {
     const answer = answers[Math.min(asked++, answers.length - 1)]
-    if (answer instanceof AppError) throw answer
+    if (answer instanceof Error) throw answer
     return answer
   }
   return { work, asked: () => asked }
 }
 
-test('a topic that a broker has not heard of yet is asked for again', async () => {
-  const { work, asked } = answering(unknown, unknown, 'known')
-  assert.deepEqual([await untilKnown(work), asked()], ['known', 3])
+test('a topic that a broker has not heard of yet, or a leader of its leading, is asked for again', async () => {
+  const { work, asked } = answering(unknown, noLeader, unknown, 'known')
+  assert.deepEqual([await untilKnown(work, 1), asked()], ['known', 4])
 })
 
 test('anything else is said at once, and what stays unknown is said in the end', async () => {
   const other = answering(unknown, gone, 'known')
-  await assert.rejects(untilKnown(other.work), gone)
+  await assert.rejects(untilKnown(other.work, 1), gone)
   assert.equal(other.asked(), 2)
   const never = answering(unknown)
-  await assert.rejects(untilKnown(never.work, 0), unknown)
-  assert.equal(never.asked(), 21)
+  await assert.rejects(untilKnown(never.work, 500), unknown)
+  assert.equal(never.asked(), 5)
 })
