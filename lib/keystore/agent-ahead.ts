@@ -1,10 +1,9 @@
 /**
  * The hsm-agent's process, started before there is anything to ask of it: it loads its code meanwhile, and nothing else.
- * Library, token and login come with the opening, as ever.
+ * Library, token and login come with the opening, as ever; until then it does not know which they are.
  */
-import type { KeyStoreConfig } from './keystore.ts'
+import { Socket } from 'node:net'
 import { type ModuleChild, startModuleChild } from './module-child.ts'
-import { moduleStart } from './module-start.ts'
 
 export interface AgentAhead {
   /** The process, for the one that opens the key store with it; undefined when it was taken or ended. */
@@ -13,26 +12,42 @@ export interface AgentAhead {
   readonly drop: () => void
 }
 
-/** @param environment the whole of it but where Node keeps compiled code */
-export function startAgent(environment: Readonly<Record<string, string>>): ModuleChild {
+/**
+ * Its environment tells who started it, for those who look at processes, and where Node keeps compiled code: what the library
+ * reads there comes with the opening.
+ */
+export function startAgent(): ModuleChild {
+  const environment = { KEYSCALER_STARTED_BY: process.argv.slice(1).join(' ') }
   return startModuleChild(new URL('./agent.ts', import.meta.url), environment, undefined, { pipes: 2 })
 }
 
-/** Only time is lost when it cannot be started: the opening says why. */
-export function agentAhead(config: KeyStoreConfig): AgentAhead {
-  let kept = started(config)
+/** Only time is lost when it cannot be started: the opening says why. Until it is taken it does not keep this process. */
+export function agentAhead(): AgentAhead {
+  let kept = started()
+  keepsUs(kept, false)
   const take = () => {
     const taken = kept
+    keepsUs(taken, true)
     kept = undefined
     return taken
   }
   return { take, drop: () => take()?.kill() }
 }
 
-function started(config: KeyStoreConfig): ModuleChild | undefined {
+function started(): ModuleChild | undefined {
   try {
-    return startAgent(moduleStart(config, 'write').environment)
+    return startAgent()
   } catch {
     return undefined
+  }
+}
+
+function keepsUs(child: ModuleChild | undefined, keeps: boolean): void {
+  if (child === undefined) return
+  const { process: its } = child
+  const pipes = its.stdio.filter((pipe) => pipe instanceof Socket)
+  for (const handle of [its, its.channel, ...pipes]) {
+    if (keeps) handle?.ref()
+    else handle?.unref()
   }
 }

@@ -1,16 +1,7 @@
 /** One thread of the agent, seen from the main thread: what it was given, and since when it owes an answer. */
 import { Worker } from 'node:worker_threads'
 import type { AgentProblem } from './agent-protocol.ts'
-import type {
-  DeskPlace,
-  FromThread,
-  Job,
-  JobAnswer,
-  JobName,
-  Jobs,
-  NumberedKey,
-  ToThread
-} from './agent-thread-protocol.ts'
+import type { FromThread, Job, JobAnswer, JobName, Jobs, NumberedKey, ToThread } from './agent-thread-protocol.ts'
 import type { SignDesk } from './sign-desk.ts'
 
 /** A job that a thread could not do. */
@@ -40,7 +31,12 @@ export interface GivenJob {
 export type Overdue = Pick<GivenJob, 'op' | 'deadlineMs'>
 
 /** As DeskPlace, seen from main. */
-export type ThreadPlace = Omit<DeskPlace, 'desk'> & { readonly desk: SignDesk }
+export interface ThreadPlace {
+  readonly desk: SignDesk
+  readonly thread: number
+}
+
+type ThreadKind = keyof typeof programs
 
 const programs = {
   keeper: new URL('./agent-keeper-thread.ts', import.meta.url),
@@ -50,6 +46,11 @@ const programs = {
 let jobs = 0
 /** How long a thread that got no session is left alone. */
 const restMs = 1_000
+
+/** It loads its code, and does nothing until it is spoken to. */
+export function startThread(kind: ThreadKind): Worker {
+  return new Worker(programs[kind])
+}
 
 export class ThreadHandle {
   readonly worker: Worker
@@ -70,16 +71,15 @@ export class ThreadHandle {
   /** Average time for a job; slow until it is known. */
   msPerJob = 5
 
-  /** @param hear is given everything but answers; @param answered after each message with answers */
-  constructor(
-    kind: keyof typeof programs,
-    place: ThreadPlace | null,
-    hear: (message: FromThread) => void,
-    answered: () => void
-  ) {
+  /**
+   * @param worker from startThread; nobody has spoken to it yet
+   * @param place at the desk; null: it has none
+   * @param hear is given everything but answers
+   * @param answered after each message with answers
+   */
+  constructor(worker: Worker, place: ThreadPlace | null, hear: (message: FromThread) => void, answered: () => void) {
     this.#place = place
-    const workerData: DeskPlace | null = place === null ? null : { ...place, desk: place.desk.memory }
-    this.worker = new Worker(programs[kind], { workerData })
+    this.worker = worker
     this.worker.on('message', (message: FromThread) => {
       if (message.kind !== 'answers') return hear(message)
       this.#since = performance.now()

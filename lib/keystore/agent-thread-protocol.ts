@@ -63,7 +63,7 @@ export type JobAnswer =
   /** `again`: the session is a new one now; with the key looked up again the same job may succeed. */
   | { readonly job: number; readonly ok: false; readonly problem: AgentProblem; readonly again: boolean }
 
-/** What a thread that takes signatures from the desk is started with. */
+/** Where a thread takes signatures from. */
 export interface DeskPlace {
   readonly desk: DeskMemory
   /** Its number at the desk. */
@@ -79,7 +79,15 @@ export type ToThread =
   | { readonly kind: 'enter' }
   | { readonly kind: 'login'; readonly pin: string }
   /** Makes this thread a worker: the login of the process is the keeper's. */
-  | { readonly kind: 'join'; readonly module: string; readonly slot: Uint8Array; readonly choices: MechanismChoices }
+  | {
+      readonly kind: 'join'
+      readonly module: string
+      readonly slot: Uint8Array
+      readonly choices: MechanismChoices
+      readonly place: DeskPlace
+    }
+  /** Makes this thread the verifier. */
+  | { readonly kind: 'verify'; readonly place: DeskPlace }
   /** A key that later jobs name by its number. */
   | { readonly kind: 'learn'; readonly key: NumberedKey }
   | { readonly kind: 'jobs'; readonly jobs: readonly Job[] }

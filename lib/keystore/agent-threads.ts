@@ -5,12 +5,19 @@
  */
 import { availableParallelism } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import type { AgentProblem, AgentStart } from './agent-protocol.ts'
-import { type GivenJob, type Overdue, ThreadHandle } from './agent-thread-handle.ts'
-import type { FromThread, JobName, Jobs, NumberedKey } from './agent-thread-protocol.ts'
+import { type GivenJob, type Overdue, startThread, ThreadHandle } from './agent-thread-handle.ts'
+import type { DeskPlace, FromThread, JobName, Jobs, NumberedKey } from './agent-thread-protocol.ts'
 import { type CallFailure, ckrOfFailure } from './ckr-error.ts'
 import { newDesk, type SignDesk } from './sign-desk.ts'
 import type { SignCall } from './sign-frames.ts'
+
+/** From startThread; nobody has spoken to them yet. */
+export interface FirstThreads {
+  readonly keeper: Worker
+  readonly worker: Worker
+}
 
 export interface AgentThreadsOptions {
   /** What threads say while the token is being opened; `kept` comes when the first worker is there too. */
@@ -59,15 +66,16 @@ export class AgentThreads {
   #keysToMake: GivenJob[] = []
   #idle: (() => void) | null = null
 
-  constructor(request: AgentStart, options: AgentThreadsOptions) {
+  constructor({ keeper, worker }: FirstThreads, request: AgentStart, options: AgentThreadsOptions) {
     this.#options = options
     this.#request = request
     this.#threadsVerify = request.sessions <= 2 * availableParallelism()
     this.#desk = newDesk(request.sessions, powerOfTwo(Math.max(leastSlots, request.sessions * slotsPerSession)))
-    this.#verifier = this.#threadsVerify ? null : this.#start('verifier', this.#desk.verifier)
-    this.#keeper = this.#start('keeper', null)
-    // A thread takes longer to start than a local token to open.
-    this.#next = this.#start('worker', this.#workers.length)
+    const { verifier } = this.#desk
+    this.#verifier = this.#threadsVerify ? null : this.#handle(startThread('verifier'), verifier)
+    this.#verifier?.tell({ kind: 'verify', place: this.#place(verifier) })
+    this.#keeper = this.#handle(keeper, null)
+    this.#next = this.#handle(worker, this.#workers.length)
     this.#keeper.tell({ kind: 'keep', request })
   }
 
@@ -143,11 +151,11 @@ export class AgentThreads {
     this.#keeper.tell({ kind: 'finalize' })
   }
 
-  /** @param at its number at the desk, or null for none */
-  #start(kind: 'keeper' | 'worker' | 'verifier', at: number | null): ThreadHandle {
+  /** @param at its number at the desk; null: it has none */
+  #handle(worker: Worker, at: number | null): ThreadHandle {
     const thread: ThreadHandle = new ThreadHandle(
-      kind,
-      at === null ? null : { desk: this.#desk, thread: at, verifies: this.#threadsVerify },
+      worker,
+      at === null ? null : { desk: this.#desk, thread: at },
       (message) => this.#hear(message, thread),
       () => {
         this.#pump()
@@ -188,12 +196,17 @@ export class AgentThreads {
     }
   }
 
+  #place(thread: number): DeskPlace {
+    return { desk: this.#desk.memory, thread, verifies: this.#threadsVerify }
+  }
+
   /** Lets the thread that is started open its session. */
   #join(): void {
     const kept = this.#kept
     if (kept === null) return
     const { start, choices } = this.#request
-    this.#next?.tell({ kind: 'join', module: start.module, slot: kept.slot, choices })
+    const place = this.#place(this.#workers.length)
+    this.#next?.tell({ kind: 'join', module: start.module, slot: kept.slot, choices, place })
   }
 
   #grown(): void {
@@ -205,7 +218,7 @@ export class AgentThreads {
     this.#pump()
     this.#next = null
     if (count >= Math.min(this.#request.sessions, kept.most ?? Number.POSITIVE_INFINITY)) return
-    this.#next = this.#start('worker', this.#workers.length)
+    this.#next = this.#handle(startThread('worker'), this.#workers.length)
     this.#join()
   }
 

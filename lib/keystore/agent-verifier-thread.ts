@@ -4,7 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { flushCompileCache } from 'node:module'
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { AgentAnswers } from './agent-answers.ts'
 import { refusal } from './agent-job-answer.ts'
 import type { DeskPlace, FromThread, ToThread } from './agent-thread-protocol.ts'
@@ -15,7 +15,9 @@ import { SignDesk } from './sign-desk.ts'
 import { dataIn } from './sign-frames.ts'
 import { verifiedSignature } from './signature.ts'
 
-if (parentPort !== null) serve(parentPort, workerData)
+parentPort?.once('message', (message: ToThread) => {
+  if (parentPort !== null && message.kind === 'verify') serve(parentPort, message.place)
+})
 
 function serve(port: MessagePort, { desk: memory, thread }: DeskPlace): never {
   const desk = new SignDesk(memory)

@@ -4,7 +4,7 @@
  * of what an event does. Started by agent-threads.ts; nothing else may import this program.
  */
 import { flushCompileCache } from 'node:module'
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { AgentAnswers } from './agent-answers.ts'
 import { type Refusal, refusal } from './agent-job-answer.ts'
 import type { DeskPlace, FromThread, Job, JobAnswer, JobName, SessionJobs, ToThread } from './agent-thread-protocol.ts'
@@ -30,7 +30,7 @@ function join(port: MessagePort): void {
       const session = new SessionWork(library, slot, openUserSession(library, slot), message.choices)
       flushCompileCache()
       tell({ kind: 'joined' })
-      new WorkerLoop(port, session, workerData).run()
+      new WorkerLoop(port, session, message.place).run()
     } catch (error) {
       if (!(error instanceof CallRefused)) throw error
       tell({ kind: 'not-joined', failure: error.failure })

@@ -7,6 +7,7 @@ import { flushCompileCache } from 'node:module'
 import { Socket } from 'node:net'
 import { AgentCalls } from './agent-calls.ts'
 import type { AgentAnswer, AgentCall, AgentStart, FromAgent, ToAgent } from './agent-protocol.ts'
+import { startThread } from './agent-thread-handle.ts'
 import type { FromThread } from './agent-thread-protocol.ts'
 import { AgentThreads } from './agent-threads.ts'
 import { FrameReader, noCall, SignAnswers, signPipes } from './sign-frames.ts'
@@ -16,6 +17,8 @@ const aliveEveryMs = 250
 
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 
+/** Before there is anything to open: a thread takes longer to start than a local token to open. */
+const first = { keeper: startThread('keeper'), worker: startThread('worker') }
 let threads: AgentThreads | undefined
 let calls: AgentCalls | undefined
 let underWay = 0
@@ -28,7 +31,9 @@ function tell(message: FromAgent): void {
 }
 
 function open(request: AgentStart): void {
-  const opening = new AgentThreads(request, {
+  // Of the process, before the library is loaded: it asks getenv(3).
+  Object.assign(process.env, request.start.environment)
+  const opening = new AgentThreads(first, request, {
     hear,
     sessions: (count) => tell({ kind: 'sessions', count }),
     unsigned: (call) => calls?.unsigned(call)

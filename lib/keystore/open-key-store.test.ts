@@ -60,11 +60,11 @@ describe('opening a key store', () => {
   })
 
   it('uses the agent that was started ahead, logs in once, and says so when that one has died', async () => {
-    const agent = agentAhead(config({}))
+    const agent = agentAhead()
     const store = await open({ agent })
     assert.equal(agent.take(), undefined)
     await store.close()
-    const child = startAgent({ ChrystokiConfigurationPath: token.confPath })
+    const child = startAgent()
     child.kill()
     await child.gone
     await assert.rejects(open({ agent: { take: () => child, drop: () => child.kill() } }), {

@@ -29,7 +29,7 @@ export interface OpenOptions {
   readonly confirmed?: boolean | undefined
   /** Each step of opening as it begins. */
   readonly onStep?: ((step: string) => void) | undefined
-  /** A process that was started ahead for this configuration; absent: one is started now. */
+  /** A process that was started ahead; absent: one is started now. */
   readonly agent?: AgentAhead | undefined
   /** Time to open; the profile's by default. Milliseconds. */
   readonly openDeadlineMs?: number | undefined
@@ -63,7 +63,7 @@ export async function openKeyStore(
   refuseOtherModule(file, config.moduleSha256)
   if (config.profile === 'nss') await prepareNssFolder(config.folder, options)
   const callDeadlineMs = options.callDeadlineMs ?? defaultCallDeadlineMs
-  const client = new AgentClient(options.agent?.take() ?? startAgent(start.environment), {
+  const client = new AgentClient(options.agent?.take() ?? startAgent(), {
     profile,
     gate: guardedLogin(config, pin, { guard: options.guard, confirmed: options.confirmed }),
     openDeadlineMs: options.openDeadlineMs ?? profile.deadlineMs(start.module),

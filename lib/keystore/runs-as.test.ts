@@ -4,7 +4,7 @@ import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { setLunaFaults } from '../../sandbox/luna/state.ts'
+import { readLunaEnvironment, setLunaFaults } from '../../sandbox/luna/state.ts'
 import { createLunaToken, type LunaToken } from '../../sandbox/luna/token.ts'
 import type { KeyStoreConfig } from './keystore.ts'
 import { openKeyStore } from './open-key-store.ts'
@@ -60,28 +60,29 @@ describe('a probe for a KMS of another user', { skip: mayBecome }, () => {
 })
 
 describe('probe and agent', () => {
-  /** What the kernel says of the child that runs `program`: environment, user and groups. */
+  /** What the kernel says of the child that runs `program`: user and groups. */
   function child(program: string): string {
     const own = readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').trim().split(' ')
     const pid = own.find((candidate) => readFileSync(`/proc/${candidate}/cmdline`, 'utf8').includes(program))
     assert.ok(pid !== undefined, program)
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-    // Node tells its children of the channel to them; everything else is given by us.
-    const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').sort()
-    return [
-      ...environment.filter((line) => !line.startsWith('NODE_CHANNEL')),
-      /^Uid.*\nGid.*$/m.exec(status)?.[0],
-      /^Groups.*$/m.exec(status)?.[0]
-    ].join('\n')
+    return [/^Uid.*\nGid.*$/m.exec(status)?.[0], /^Groups.*$/m.exec(status)?.[0]].join('\n')
+  }
+
+  /** As the library found it. Node tells its children of the channel to them, and an agent has who started it. */
+  async function environment(): Promise<readonly string[]> {
+    const all = await readLunaEnvironment(lunaFolder)
+    return all.filter((line) => !line.startsWith('NODE_CHANNEL') && !line.startsWith('KEYSCALER_STARTED_BY='))
   }
 
   it('load the library in the same environment and as the same user', async () => {
-    await setLunaFaults(lunaFolder, 'C_Initialize=hang')
+    await setLunaFaults(lunaFolder, 'C_Initialize=environment; C_Initialize=hang')
     const seen: string[] = []
     await probeToken(config, {
       deadlineMs: 1_500,
       onStep: (step) => step === 'initialize' && seen.push(child('probe-child'))
     })
+    const ofProbe = await environment()
     await assert.rejects(
       openKeyStore(config, pin, {
         guard: openPinGuard(join(folder, 'state')),
@@ -91,7 +92,8 @@ describe('probe and agent', () => {
     )
     await setLunaFaults(lunaFolder, '')
     assert.equal(seen.length, 2)
-    assert.match(seen[0] ?? '', new RegExp(`ChrystokiConfigurationPath=${token.confPath}\n`))
     assert.equal(seen[1], seen[0])
+    assert.ok(ofProbe.includes(`ChrystokiConfigurationPath=${token.confPath}`))
+    assert.deepEqual(await environment(), ofProbe)
   })
 })

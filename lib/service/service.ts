@@ -14,7 +14,7 @@ import { readConfig } from '../config/config.ts'
 import { readPrivateFile } from '../config/private-file.ts'
 import { openPool } from '../database/pool.ts'
 import { AppError, messageOf } from '../errors/app-error.ts'
-import { openLog } from '../log/log.ts'
+import { openLog, pino } from '../log/log.ts'
 import { exitCodes } from './exit-codes.ts'
 import { leaveExitNote } from './exit-note.ts'
 import { registerHealth } from './health.ts'
@@ -63,6 +63,8 @@ export interface ServiceSpec<Config> {
   readonly name: string
   readonly title: string
   readonly config: z.ZodType<Config>
+  /** What may be loaded before there is a configuration; whatever it starts ends with this process. */
+  readonly ahead?: () => void
   readonly start: (service: Service<Config>) => Promise<RunningService>
 }
 
@@ -77,7 +79,11 @@ export async function runService<Config extends ServiceConfig>(spec: ServiceSpec
       standby: { type: 'boolean', default: false }
     }
   })
-  if (values.standby) awaitWord()
+  if (!values['check-config']) spec.ahead?.()
+  if (values.standby) {
+    pino()
+    awaitWord()
+  }
   let config: Config
   try {
     if (values.config === undefined) throw new AppError('invalid-input', 'Give --config FILE.')

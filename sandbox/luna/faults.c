@@ -1,8 +1,8 @@
 /*
  * Faults on demand: "<state file>.faults" holds rules "function=action", ended by ";", for example
  *   C_Login=0xA4*1; C_Sign=lat:2000; C_GetSlotList=hang; *=lat:50
- * Actions: a CKR code, lat:<microseconds>, hang, freeze, crash, exit, print. "*N" ends a rule after N strikes, counted over
- * all processes.
+ * Actions: a CKR code, lat:<microseconds>, hang, freeze, crash, exit, print, environment (what getenv(3) would find, written to
+ * "<state file>.environment"). "*N" ends a rule after N strikes, counted over all processes.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static int parse(const char *text, struct rule *rule) {
   rule->action = strncmp(action, "lat:", 4) == 0 ? DELAY : strcmp(action, "hang") == 0 ? HANG
     : strcmp(action, "freeze") == 0 ? FREEZE
     : strcmp(action, "crash") == 0 ? CRASH : strcmp(action, "exit") == 0 ? EXIT
-    : strcmp(action, "print") == 0 ? PRINT : CODE;
+    : strcmp(action, "print") == 0 ? PRINT : strcmp(action, "environment") == 0 ? ENVIRONMENT : CODE;
   return rule->action != CODE || rule->value != CKR_OK;
 }
 
@@ -55,6 +55,17 @@ static void rest_for(unsigned long microseconds) {
   while (nanosleep(&left, &left) != 0) continue;
 }
 
+extern char **environ;
+
+static void tell_environment(void) {
+  char path[1100];
+  snprintf(path, sizeof path, "%s.environment", conf.state);
+  FILE *file = fopen(path, "we");
+  if (file == NULL) return;
+  for (char **one = environ; *one != NULL; one++) fprintf(file, "%s\n", *one);
+  fclose(file);
+}
+
 CK_RV fault_at(const struct control *now, enum function_number fn) {
   for (int i = 0; i < now->rule_count; i++) {
     const struct rule *rule = &now->rule[i];
@@ -69,6 +80,7 @@ CK_RV fault_at(const struct control *now, enum function_number fn) {
         break;
       case CRASH: raise(SIGSEGV); break;
       case EXIT: _exit(0);
+      case ENVIRONMENT: tell_environment(); break;
       case PRINT: printf("{\"ok\":true} %s\n", names[fn]); fflush(stdout); break;
     }
   }

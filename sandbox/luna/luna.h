@@ -56,7 +56,7 @@ enum pin_flags { COUNTED, NONE, COUNT_LOW, FINAL_TRY, LOCKED };
 
 struct rule {
   int fn; /* -1: every function */
-  enum { CODE, DELAY, HANG, FREEZE, CRASH, EXIT, PRINT } action;
+  enum { CODE, DELAY, HANG, FREEZE, CRASH, EXIT, PRINT, ENVIRONMENT } action;
   unsigned long value;
   uint32_t strikes; /* 0: for good */
 };

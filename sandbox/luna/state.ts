@@ -160,6 +160,11 @@ export async function setLunaFaults(dir: string, rules: string): Promise<void> {
   await writeWords(dir, changed(new Map(fired)))
 }
 
+/** What the library found in its environment when it last met a rule with the action `environment`, in order. */
+export async function readLunaEnvironment(dir: string): Promise<readonly string[]> {
+  return (await readFile(`${statePath(dir)}.environment`, 'utf8')).trimEnd().split('\n').sort()
+}
+
 /** How often each rule was met since it was set, over all processes; only of rules that end ("*N") are the meetings counted. */
 export async function readLunaStrikes(dir: string): Promise<readonly number[]> {
   return (await readWords(dir)).slice(wordOf.fired, wordOf.fired + lengthOf.fired)

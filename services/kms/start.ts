@@ -5,6 +5,7 @@
 
 import { basename, dirname } from 'node:path'
 import { AppError } from '../../lib/errors/app-error.ts'
+import type { AgentAhead } from '../../lib/keystore/agent-ahead.ts'
 import { openKeyStore } from '../../lib/keystore/open-key-store.ts'
 import { openPinGuard, type PinGuard } from '../../lib/keystore/pin-guard.ts'
 import { type RunningService, type Service, secretFrom } from '../../lib/service/service.ts'
@@ -25,14 +26,11 @@ import { openServiceCertificates } from './service-certificates.ts'
 import { openSigningKeys } from './signing.ts'
 import { openWrappingKeys } from './wrapping-keys.ts'
 
-export async function startKms({
-  config,
-  log,
-  app,
-  database,
-  metrics,
-  fail
-}: Service<KmsConfig>): Promise<RunningService> {
+/** @param agent for the first opening; absent: one is started then */
+export async function startKms(
+  { config, log, app, database, metrics, fail }: Service<KmsConfig>,
+  agent?: AgentAhead
+): Promise<RunningService> {
   // A password may end in a space, so only the line's end is cut off.
   const pin = (await secretFrom(config.pinFile)).replace(/\r?\n$/, '')
   const guard = sharedGuard(config.pinGuard)
@@ -41,7 +39,7 @@ export async function startKms({
   const { sessions } = config.keyStore
   const keyStore = { ...config.keyStore, moduleSha256: config.moduleSha256 }
   const link = await linkKeyStore({
-    open: (onLost) => openKeyStore(keyStore, pin, { guard, onLost, sessions }),
+    open: (onLost) => openKeyStore(keyStore, pin, { guard, agent, onLost, sessions }),
     prove: masterKey.prove,
     log,
     opened: measures.keyStoreOpen,
