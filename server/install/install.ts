@@ -147,8 +147,9 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     }
   }
   const prepare = (id: StepId) => {
-    const { starts } = stepOf({ steps }, id)
+    const { starts, getReady } = stepOf({ steps }, id)
     if (starts !== null) target.prepare(starts)
+    void getReady().catch(() => {})
   }
   const ground: SubmitGround = {
     steps,

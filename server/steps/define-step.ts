@@ -55,6 +55,8 @@ export interface DefinedStep {
   readonly undo: () => Promise<Undos>
   /** Loads the code of checks and apply, while an earlier step waits for others; they run as well without it. */
   readonly loadAhead: () => Promise<void>
+  /** See Step.getReady. */
+  readonly getReady: () => Promise<void>
   /** "What Next will do" for answers so far. */
   readonly planFor: (values: Readonly<Record<string, unknown>>) => readonly string[]
 }
@@ -71,6 +73,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
     makesStale: step.makesStale,
     starts: step.starts ?? null,
     loadAhead: async () => void (await Promise.all([step.checks(), step.apply?.(), step.ahead?.()])),
+    getReady: step.getReady ?? (() => Promise.resolve()),
     undo: step.undo ?? (() => Promise.resolve({})),
     secretsBoundTo: step.secretsBoundTo ?? [],
     jsonSchema: () => ({ ...z.toJSONSchema(step.answers, { io: 'input', unrepresentable: 'any' }) }),

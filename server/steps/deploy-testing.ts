@@ -37,6 +37,8 @@ export interface ApplyWorld {
   readonly target: DeployTarget
   /** Parses, keeps values and secrets, applies. @param stopAt "kind name" of an effect before which it is "killed", or "… done" */
   readonly apply: (step: DefinedStep, raw: Record<string, unknown>, stopAt?: string) => Promise<void>
+  /** As Next does it: the same answers are checked and then applied. @param between what happens between the two */
+  readonly submit: (step: DefinedStep, raw: Record<string, unknown>, between?: () => Promise<void>) => Promise<void>
   /** Answers of a step that is not applied here. */
   readonly keep: (step: string, values: Record<string, unknown>) => void
   readonly check: (step: DefinedStep, raw: Record<string, unknown>) => Promise<readonly Finding[]>
@@ -91,18 +93,25 @@ export async function newApplyWorld(): Promise<ApplyWorld> {
     deploy: target,
     kms: async () => kms()
   })
-  const apply: ApplyWorld['apply'] = async (step, raw, stopAt) => {
-    const submitted = submission(step, raw)
+  const around = () => ({
+    ...{ stateDir, install: 'test', earlier: Object.fromEntries(answers), progress: () => {} },
+    services: { database }
+  })
+  const applySubmitted = async (step: DefinedStep, submitted: Submission, stopAt?: string) => {
     answers.set(step.id, submitted.values)
     for (const [field, secret] of Object.entries(await submitted.keepSecrets())) {
       secrets.set(`${step.id}-${field}`, secret)
     }
     await submitted.apply(context(stopAt))
   }
-  const check: ApplyWorld['check'] = async (step, raw) => {
-    const around = { stateDir, install: 'test', earlier: Object.fromEntries(answers), progress: () => {} }
-    return submission(step, raw).check({ ...around, services: { database } })
+  const apply: ApplyWorld['apply'] = (step, raw, stopAt) => applySubmitted(step, submission(step, raw), stopAt)
+  const submit: ApplyWorld['submit'] = async (step, raw, between) => {
+    const submitted = submission(step, raw)
+    await submitted.check(around())
+    await between?.()
+    await applySubmitted(step, submitted)
   }
+  const check: ApplyWorld['check'] = (step, raw) => submission(step, raw).check(around())
   const { host, port, user, password } = mariadb
   await apply(databaseStep, { dbHost: host, dbPort: port, dbName, dbUser: user, dbPassword: password })
   return {
@@ -110,6 +119,7 @@ export async function newApplyWorld(): Promise<ApplyWorld> {
     database,
     target,
     apply,
+    submit,
     kms,
     keep: (step, values) => void answers.set(step, values),
     check

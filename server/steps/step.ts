@@ -77,6 +77,8 @@ export interface Step<Id extends StepId = StepId, Answers = unknown> {
   readonly plan: (answers: Partial<Answers>) => readonly string[]
   /** Loaded when it is run. Idempotent; each effect goes through context.effect, which writes the ledger. Absent: Next only saves. */
   readonly apply?: () => Promise<(answers: Answers, context: ApplyContext) => Promise<ApplyResult>>
+  /** What apply may have started for it while the checks run: never waited for; ends by itself when nothing comes of it. */
+  readonly getReady?: () => Promise<void>
   /** Loads what checks and apply load late: see DefinedStep.loadAhead. */
   readonly ahead?: () => Promise<unknown>
 }

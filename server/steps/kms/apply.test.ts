@@ -176,10 +176,38 @@ test('another library stops until Test and Next have confirmed it; the token, it
   assert.equal((await deployed(world)).state, 'ready')
 })
 
+test('Next proves the token once: a login for the check, one to make the keys, one of the KMS', async () => {
+  const fresh = await newApplyWorld()
+  await fresh.submit(kmsStep, await lunaAnswers('proved-once'))
+  assert.equal((await readLunaState(folder)).logins, 3)
+  assert.equal((await keyRows(fresh)).length, 2)
+})
+
+test('a library that is replaced between the check and the keys is not loaded', async () => {
+  const fresh = await newApplyWorld()
+  const given = await lunaAnswers('replaced-between')
+  const library = join(folder, 'libCryptoki2_64.so')
+  const replace = async (bytes: Buffer) => {
+    await writeFile(`${library}.new`, bytes)
+    await rename(`${library}.new`, library)
+  }
+  const first = await readFile(token.module)
+  await replace(first)
+  const swap = () => replace(Buffer.concat([first, Buffer.from('somebody else')]))
+  await assert.rejects(fresh.submit(kmsStep, { ...given, library }, swap), {
+    code: 'conflict',
+    message: /not the one that was proved/
+  })
+  assert.equal((await readLunaState(folder)).logins, 1)
+  assert.deepEqual(await keyRows(fresh), [])
+})
+
 test('a wrong PIN at the opening is rejected once, and nothing is made', async () => {
   const fresh = await newApplyWorld()
   const wrong = { ...(await lunaAnswers('wrong-pin')), password: 'not-the-password' }
   for (let round = 0; round < 3; round++) {
+    await kmsStep.getReady()
+    assert.equal(ownAgents().length, 1)
     const failure = await fresh.apply(kmsStep, wrong).then(
       () => assert.fail('it should have failed'),
       (thrown: unknown) => thrown
@@ -187,11 +215,11 @@ test('a wrong PIN at the opening is rejected once, and nothing is made', async (
     assert.ok(failure instanceof AppError)
     assert.equal(failure.code, 'pin-rejected')
     assert.ok(!failure.message.includes('not-the-password'))
+    // It waited in vain; a process that is killed is gone a moment later.
+    while (ownAgents().length > 0) await pause(20)
   }
   assert.equal((await readLunaState(folder)).rejections, 1)
   assert.deepEqual(await keyRows(fresh), [])
-  // One was started ahead each time; a process that is killed is gone a moment later.
-  while (ownAgents().length > 0) await pause(20)
 })
 
 /** Processes of ours that hold, or would hold, a token. */

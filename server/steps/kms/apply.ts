@@ -8,12 +8,12 @@ import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { writePrivateFile } from '../../../lib/config/private-file.ts'
 import { AppError } from '../../../lib/errors/app-error.ts'
-import { type AgentAhead, agentAhead } from '../../../lib/keystore/agent-ahead.ts'
+import type { AgentAhead } from '../../../lib/keystore/agent-ahead.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { openKmsClient } from '../../../lib/kms-client/open-kms-client.ts'
-import { type Diagnosis, diagnoseKeyStore } from '../../checks/key-store/diagnose.ts'
+import type { Diagnosis } from '../../checks/key-store/diagnose.ts'
 import { lastEvidence } from '../../checks/key-store/evidence.ts'
 import {
   isSameClient,
@@ -35,16 +35,18 @@ import type { KmsAnswers } from './answers.ts'
 import { findKeyRow, forgetOwnKeys, keysAreInUse } from './key-rows.ts'
 import { keyStoreOf, pinOf } from './key-store.ts'
 import { ensureKey, ensureServiceCa, issuedByToken } from './own-keys.ts'
+import { proofFor } from './proof.ts'
+import { takeAgent } from './waiting-agent.ts'
 
 export async function applyKms(answers: KmsAnswers, context: ApplyContext): Promise<ApplyResult> {
   const config = await keyStoreOf(answers)
   const { host, address } = serviceAddress('kms', answers.kmsHost)
   const record = await readKeyStoreRecord(context.stateDir)
   const prepared = record !== null && (await isPrepared(config, host, record, context))
-  const agent = prepared ? undefined : agentAhead(config)
+  const agent = takeAgent()
   try {
     // Just before it is used: nobody logs in where nothing has to be made.
-    const proof = await proveJustBefore(config, prepared ? null : pinOf(answers), record, context)
+    const proof = await proveJustBefore(answers, { config, prepared, record, context })
     if (!prepared || proof.evidence.token?.serial !== record.serial) {
       await prepare(answers, config, host, { record, proof, agent, context })
     }
@@ -79,19 +81,26 @@ async function isPrepared(
   return kms && wizard
 }
 
+interface ProofRequest {
+  readonly config: KeyStoreConfig
+  readonly prepared: boolean
+  readonly record: KeyStoreRecord | null
+  readonly context: ApplyContext
+}
+
 /**
- * The whole ladder once more, over what is there now; with a PIN only where the token is opened anyway.
+ * The whole ladder, over what is there now; with a PIN only where the token is opened anyway.
  * @throws AppError of the first rung that fails, and conflict when the library is not the one that was checked
  */
 async function proveJustBefore(
-  config: KeyStoreConfig,
-  pin: string | null,
-  record: KeyStoreRecord | null,
-  { stateDir, database, report }: ApplyContext
+  answers: KmsAnswers,
+  { config, prepared, record, context: { stateDir, database, report } }: ProofRequest
 ): Promise<Diagnosis> {
-  report('Looking at the key store')
-  const bound = record !== null && (await keysAreInUse(database)) ? record : null
-  const proof = await diagnoseKeyStore({ config, pin, stateDir, record: bound })
+  const proof = await proofFor(answers, async () => {
+    report('Looking at the key store')
+    const bound = record !== null && (await keysAreInUse(database)) ? record : null
+    return { config, pin: prepared ? null : pinOf(answers), stateDir, record: bound }
+  })
   const refusal = refusalOf(config, proof)
   if (refusal !== null) throw refusal
   const checked = await lastEvidence(stateDir)
@@ -134,7 +143,8 @@ async function prepare(
   const { stateDir, database, report } = context
   if (record !== null && !isSameKeyStore(config, record)) await leaveOldKeyStore(record, database)
   report(`Opening the key store ${config.profile === 'nss' ? config.folder : config.partition}`)
-  const store = await openKeyStore(config, pinOf(answers), {
+  const proved = { ...config, moduleSha256: proof.evidence.module.sha256 ?? undefined }
+  const store = await openKeyStore(proved, pinOf(answers), {
     guard: openPinGuard(stateDir),
     agent,
     // One key after the other: a thread for each core would be started for nothing.

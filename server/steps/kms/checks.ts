@@ -12,6 +12,7 @@ import { hostChecks } from '../host-checks.ts'
 import type { KmsAnswers } from './answers.ts'
 import { keysAreInUse } from './key-rows.ts'
 import { keyStoreOf, noClient, pinOf } from './key-store.ts'
+import { keepProof } from './proof.ts'
 
 /** The probe has its own deadline (local 10 s, Luna 30 s, DPoD 60 s); this much more for waiting until others are done. */
 const turnMs = 65_000
@@ -33,9 +34,10 @@ const keyStoreCheck = defineDiagnosis<KmsAnswers>({
       record: await keysInUse(around)
     }
     const step = (now: ProbeStep) => around.progress(waitingFor(now))
-    const { findings, evidence } = await diagnoseKeyStore(question, { finding: watch.finding, step, signal })
-    await keepEvidence(stateDir, evidence)
-    return findings
+    const proof = await diagnoseKeyStore(question, { finding: watch.finding, step, signal })
+    await keepEvidence(stateDir, proof.evidence)
+    keepProof(answers, proof)
+    return proof.findings
   }
 })
 

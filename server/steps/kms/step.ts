@@ -149,6 +149,7 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   // The kept broker password is sealed under this key store's master key; the rest speaks to the KMS.
   makesStale: ['account', 'kafka', 'dae', 'mqs', 'cp', 'complete'],
   starts: 'kms',
+  getReady: async () => (await import('./waiting-agent.ts')).letAgentWait(),
   secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'serial', 'nssFolder'],
   effects: () => [
     { kind: 'key', name: 'master', of: whereKeysAre },
