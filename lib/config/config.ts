@@ -14,7 +14,8 @@ export async function readConfig<Config>(schema: z.ZodType<Config>, file: string
   } catch (cause) {
     throw new AppError('invalid-input', `${file} cannot be read as JSON: ${messageOf(cause)}`, { cause })
   }
-  const parsed = schema.safeParse(raw)
+  // Read once in the life of a program: compiling the schema to functions would cost more.
+  const parsed = schema.safeParse(raw, { jitless: true })
   if (parsed.success) return parsed.data
   const fields = Object.fromEntries(parsed.error.issues.map((issue) => [issue.path.join('.') || '_', issue.message]))
   const list = Object.entries(fields).map(([path, message]) => `${path}: ${message}`)

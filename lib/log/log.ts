@@ -5,8 +5,8 @@ import { messageOf } from '../errors/app-error.ts'
 
 const require = createRequire(import.meta.url)
 
-/** Loaded with the first log that is opened: a command that has nothing to log does without its 40 files. */
-function pino(): typeof import('pino') {
+/** Loaded with the first log that is opened, or before: a command that has nothing to log does without its 40 files. */
+export function pino(): typeof import('pino') {
   return require('pino')
 }
 

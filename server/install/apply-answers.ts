@@ -33,7 +33,7 @@ export async function applyAnswers(
   for (const [index, step] of inOrder.entries()) {
     watch.signal?.throwIfAborted()
     watch.step?.(step.id, 'begun')
-    for (const service of startedNext(inOrder.slice(index))) install.target.prepare(service)
+    for (const service of startedNext(inOrder.slice(index), index === 0)) install.target.prepare(service)
     // This step will wait for a service, and the processor with it.
     if (step.starts !== null) void loadAhead(inOrder.slice(index + 1))
     const kept = (await install.answers()).get(step.id)?.values
@@ -52,11 +52,14 @@ export async function applyAnswers(
   })
 }
 
-/** More at once would take the processor from the step that is under way. */
+/** More at once would take the processors from the step that is under way. */
 const preparedAtOnce = 3
 
-function startedNext(steps: readonly DefinedStep[]): readonly ServiceName[] {
-  return steps.flatMap(({ starts }) => starts ?? []).slice(0, preparedAtOnce)
+/** The one that is needed first has the whole time; others load when a step waits for its own service, for then there is a processor for them. */
+function startedNext(steps: readonly DefinedStep[], isFirst: boolean): readonly ServiceName[] {
+  const waits = steps[0]?.starts != null
+  const services = steps.flatMap(({ starts }) => starts ?? [])
+  return services.slice(0, waits ? preparedAtOnce : Number(isFirst))
 }
 
 /** One after the other, so that what is under way gets its turn between them. What cannot be loaded says so when it is run. */
