@@ -38,7 +38,7 @@ struct state {
   uint32_t uninitialised, no_crypto_officer;
   uint32_t free_bytes;
   uint32_t pin_key[4];    /* of the hash under which PINs are counted */
-  uint32_t unused[2];
+  uint32_t right_pin[2];  /* hash of the Crypto Officer's PIN, as C_InitPIN and C_SetPIN left it; zeros: not known */
   char label[32];         /* shown in place of its own; "" = its own */
   uint32_t unused_too[8];
   struct { uint32_t mac[2], logins, rejections; } pins[PIN_LIMIT]; /* C_Login calls for CKU_USER by PIN */

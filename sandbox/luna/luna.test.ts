@@ -203,13 +203,22 @@ describe('wrong passwords', () => {
     const heir = await startedUser()
     for (let round = 0; round < 6; round++) {
       const victim = await startedUser()
-      await victim.ask({ do: 'loginForEver', pin })
+      await victim.ask({ do: 'loginForEver', pin, wrong: 'a wrong password' })
       await victim.kill()
       const { failures, lockAt, slot } = await readLunaState(dir)
       assert.ok(failures <= 2, `one wrong try and one charged in advance, not ${failures}`)
       assert.deepEqual([lockAt, slot], [10, 3])
       assert.deepEqual(await heir.ask({ do: 'login', pin }), done)
       assert.deepEqual(await heir.ask({ do: 'logout' }), done)
+      assert.equal((await readLunaState(dir)).failures, 0)
+    }
+  })
+
+  it('a right one is no failure, whoever sent it and was killed before the answer', async () => {
+    for (let round = 0; round < 12; round++) {
+      const victim = await startedUser()
+      await victim.ask({ do: 'loginForEver', pin })
+      await victim.kill()
       assert.equal((await readLunaState(dir)).failures, 0)
     }
   })

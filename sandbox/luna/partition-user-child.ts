@@ -15,8 +15,8 @@ export type Action =
   | { readonly do: 'initPin'; readonly pin: string }
   | { readonly do: 'otherSlot'; readonly slot: number }
   | { readonly do: 'threads'; readonly count: number; readonly rounds: number }
-  /** Wrong, right, logout, for ever; the answer comes after the first round. */
-  | { readonly do: 'loginForEver'; readonly pin: string }
+  /** Wrong (where it is given), right, logout, for ever; the answer comes after the first round. */
+  | { readonly do: 'loginForEver'; readonly pin: string; readonly wrong?: string }
 
 export type Answer = { readonly value: unknown } | { readonly ckr: number }
 
@@ -168,7 +168,8 @@ function perform(action: Action): unknown {
       return inThreads(action.count, action.rounds)
     case 'loginForEver': {
       for (let round = 0; ; round++) {
-        attempt(() => module.C_Login(session, pkcs11.CKU_USER, 'a wrong password'))
+        const { wrong } = action
+        if (wrong !== undefined) attempt(() => module.C_Login(session, pkcs11.CKU_USER, wrong))
         module.C_Login(session, pkcs11.CKU_USER, action.pin)
         module.C_Logout(session)
         if (round === 0) process.send?.({ value: null })

@@ -3,13 +3,14 @@
 #include "luna.h"
 
 /*
- * Asks SoftHSM with a PIN. The try is charged before the question, as a card does, so a process killed in between
- * has at worst used up one try; it is given back when the answer was not about the PIN. Needs state_lock().
+ * Asks SoftHSM with a PIN. The try is charged before the question, so a process killed in between has used it up; it is given back
+ * when the answer was not about the PIN. For the right PIN nothing is charged: an HSM carries out what it was sent, whatever becomes
+ * of who sent it, and is left with no failure. Needs state_lock().
  */
-#define CHARGED(rv, counter, lock_at, question) do { \
+#define CHARGED(rv, counter, lock_at, charge, question) do { \
   uint32_t before = state->counter; \
   if (before >= (lock_at)) { (rv) = CKR_PIN_LOCKED; break; } \
-  state->counter = before + 1; \
+  state->counter = before + (charge); \
   journal_begin(); \
   (rv) = (question); \
   journal_end(); \
@@ -61,6 +62,16 @@ static void count_pin(const CK_BYTE *pin, CK_ULONG length, uint32_t logins, uint
   }
 }
 
+static int is_right(const CK_BYTE *pin, CK_ULONG length) {
+  uint64_t mac = mac_of(pin, pin == NULL ? 0 : length);
+  return state->right_pin[0] == (uint32_t)mac && state->right_pin[1] == (uint32_t)(mac >> 32);
+}
+
+static void is_now_right(const CK_BYTE *pin, CK_ULONG length) {
+  uint64_t mac = mac_of(pin, pin == NULL ? 0 : length);
+  state->right_pin[0] = (uint32_t)mac, state->right_pin[1] = (uint32_t)(mac >> 32);
+}
+
 CK_RV own_C_Login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG pinLen) {
   CK_RV rv;
   if (user == CKU_CRYPTO_USER) return CKR_USER_PIN_NOT_INITIALIZED; /* `role init -name Crypto User` was never done */
@@ -70,11 +81,11 @@ CK_RV own_C_Login(CK_SESSION_HANDLE s, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG
     state->logins++;
     count_pin(pin, pinLen, 1, 0);
     if (state->uninitialised || state->no_crypto_officer) rv = CKR_USER_PIN_NOT_INITIALIZED;
-    else CHARGED(rv, failures, state->lock_at, soft->C_Login(s, user, pin, pinLen));
+    else CHARGED(rv, failures, state->lock_at, is_right(pin, pinLen) ? 0 : 1, soft->C_Login(s, user, pin, pinLen));
     if (rv == CKR_PIN_INCORRECT) state->rejections++, count_pin(pin, pinLen, 0, 1);
   } else {
     state->so_logins++;
-    CHARGED(rv, so_failures, SO_LOCK_AT, soft->C_Login(s, user, pin, pinLen));
+    CHARGED(rv, so_failures, SO_LOCK_AT, 1, soft->C_Login(s, user, pin, pinLen));
   }
   state_unlock();
   return rv;
@@ -87,7 +98,10 @@ CK_RV own_C_InitPIN(CK_SESSION_HANDLE s, CK_BYTE *pin, CK_ULONG pinLen) {
   journal_begin();
   CK_RV rv = soft->C_InitPIN(s, pin, pinLen);
   journal_end();
-  if (rv == CKR_OK) state->failures = 0, state->no_crypto_officer = 0, state->initial_pin = 1, control_changed();
+  if (rv == CKR_OK) {
+    state->failures = 0, state->no_crypto_officer = 0, state->initial_pin = 1, is_now_right(pin, pinLen);
+    control_changed();
+  }
   state_unlock();
   return rv;
 }
@@ -97,11 +111,11 @@ CK_RV own_C_SetPIN(CK_SESSION_HANDLE s, CK_BYTE *old, CK_ULONG oldLen, CK_BYTE *
   if (pinLen < SHORTEST_PIN) return CKR_PIN_LEN_RANGE;
   state_lock();
   if (state_of(s) == CKS_RW_SO_FUNCTIONS) {
-    CHARGED(rv, so_failures, SO_LOCK_AT, soft->C_SetPIN(s, old, oldLen, pin, pinLen));
+    CHARGED(rv, so_failures, SO_LOCK_AT, 1, soft->C_SetPIN(s, old, oldLen, pin, pinLen));
   } else {
-    CHARGED(rv, failures, state->lock_at, soft->C_SetPIN(s, old, oldLen, pin, pinLen));
+    CHARGED(rv, failures, state->lock_at, is_right(old, oldLen) ? 0 : 1, soft->C_SetPIN(s, old, oldLen, pin, pinLen));
     if (rv == CKR_PIN_INCORRECT) state->rejections++, count_pin(old, oldLen, 0, 1);
-    if (rv == CKR_OK) state->initial_pin = 0, control_changed();
+    if (rv == CKR_OK) state->initial_pin = 0, is_now_right(pin, pinLen), control_changed();
   }
   state_unlock();
   return rv;
@@ -113,7 +127,7 @@ CK_RV own_C_InitToken(CK_SLOT_ID slot, CK_BYTE *pin, CK_ULONG pinLen, CK_UTF8CHA
   if (!slot_known(slot)) return CKR_SLOT_ID_INVALID;
   if (pinLen < SHORTEST_PIN) return CKR_PIN_LEN_RANGE;
   state_lock();
-  CHARGED(rv, so_failures, SO_LOCK_AT, soft->C_InitToken(soft_slot, pin, pinLen, label));
+  CHARGED(rv, so_failures, SO_LOCK_AT, 1, soft->C_InitToken(soft_slot, pin, pinLen, label));
   if (rv == CKR_OK) state->failures = 0, state->initial_pin = 0, state->uninitialised = 0, control_changed();
   state_unlock();
   return rv;
