@@ -68,7 +68,7 @@ function maySwitchTo({ uid }: ServiceUser): boolean {
 /**
  * The one way in which probe and agent come to life: what holds for one of them holds for the other.
  * @param entry file URL of the program, e.g. new URL('./probe-child.ts', import.meta.url)
- * @param environment the whole of it but where Node keeps compiled code; from moduleStart, for both
+ * @param environment the whole of it but where Node keeps compiled code; a probe's is from moduleStart, an agent takes that over when it opens
  * @param user whom to become, where this process may; absent: the child is who we are
  * @param serves many calls from now on: it interrupts nobody, and has so many pipes beside IPC, file descriptors 4 and following
  */

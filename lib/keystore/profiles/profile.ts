@@ -6,7 +6,7 @@ export interface ModuleStart {
   readonly module: string
   /** NSS only: the string behind pReserved of C_Initialize. Ends with a space, since pkcs11js drops the last character. */
   readonly libraryParameters?: string
-  /** The whole environment of the child. */
+  /** What the library finds by getenv(3) beside what Node and we need: a probe is started with it, an agent takes it over. */
   readonly environment: Readonly<Record<string, string>>
   readonly want: TokenWanted
 }
