@@ -146,20 +146,22 @@ test('a swapped token is found at step 3, before it is used, and when the KMS st
   await setLunaState(home, { swapped: false })
 })
 
+/** As an update does it: whoever reads sees the old file or the new one. */
+async function replaceFile(path: string, bytes: Buffer): Promise<void> {
+  await writeFile(`${path}.new`, bytes)
+  await rename(`${path}.new`, path)
+}
+
 test('another library stops until Test and Next have confirmed it; the token, its keys and its name stay', async () => {
   const library = join(dir, 'libCryptoki2_64.so')
-  const replace = async (bytes: Buffer) => {
-    await writeFile(`${library}.new`, bytes)
-    await rename(`${library}.new`, library)
-  }
   const first = await readFile(token.module)
-  await replace(first)
+  await replaceFile(library, first)
   const moved = { ...answers, library }
   const identity = async () => (await world.check(kmsStep, moved)).find(({ id }) => id === 'kms.identity')
   assert.equal((await identity())?.verdict, 'pass')
   await world.apply(kmsStep, moved)
 
-  await replace(Buffer.concat([first, Buffer.from('an update')]))
+  await replaceFile(library, Buffer.concat([first, Buffer.from('an update')]))
   await assert.rejects(world.apply(kmsStep, moved), { code: 'conflict', message: /has changed since/ })
   const before = await readFile(join(world.stateDir, 'run/kms/config.json'), 'utf8')
   const { keyStore, moduleSha256 } = JSON.parse(before)
@@ -187,13 +189,9 @@ test('a library that is replaced between the check and the keys is not loaded', 
   const fresh = await newApplyWorld()
   const given = await lunaAnswers('replaced-between')
   const library = join(folder, 'libCryptoki2_64.so')
-  const replace = async (bytes: Buffer) => {
-    await writeFile(`${library}.new`, bytes)
-    await rename(`${library}.new`, library)
-  }
   const first = await readFile(token.module)
-  await replace(first)
-  const swap = () => replace(Buffer.concat([first, Buffer.from('somebody else')]))
+  await replaceFile(library, first)
+  const swap = () => replaceFile(library, Buffer.concat([first, Buffer.from('somebody else')]))
   await assert.rejects(fresh.submit(kmsStep, { ...given, library }, swap), {
     code: 'conflict',
     message: /not the one that was proved/
