@@ -55,7 +55,7 @@ test('an expired password is changed on step 3; one that was changed behind the 
     await setLunaState(luna.confPath, { present: true })
     await expect(async () => {
       await page.reload()
-      await expect(complete.services).toContainText('PIN rejected', { timeout: 100 })
+      await expect(complete.services).toContainText('latched: sealed: PIN rejected', { timeout: 100 })
     }).toPass()
     expect(await readLunaState(luna.confPath)).toMatchObject({ failures: 1, rejections: 1 })
     await keepScreen(page, '71-sealed')

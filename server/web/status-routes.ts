@@ -27,7 +27,7 @@ export async function statusRoutes(app: FastifyInstance, { install, tls }: Statu
     }
     const complete = await completeModel(install)
     const { controlPanel, verdict } = complete
-    const sealed = complete.services.some(({ state }) => state.startsWith('latched'))
+    const sealed = complete.services.some(isSealed)
     const here = isLoopback(request.ip.replace(/^::ffff:/, ''))
     if (answerFormOf(request) === 'json') {
       return { finishedAt: install.finishedAt(), verdict, sealed, controlPanel, ...(here ? { complete } : {}) }
@@ -35,4 +35,13 @@ export async function statusRoutes(app: FastifyInstance, { install, tls }: Statu
     const page: FinishedPage = { product, sealed, controlPanel, ...(here ? { complete } : {}) }
     return reply.viewAsync('/finished.eta', page)
   })
+}
+
+/**
+ * The way to the new password is shown from the first moment that a service says it is sealed: its process, ending, says so
+ * before the supervisor has latched it.
+ * @param state as InstallResult has it: "latched: sealed: PIN rejected"
+ */
+export function isSealed({ state }: { readonly state: string }): boolean {
+  return state.startsWith('latched: ') || /^unhealthy: .*\bsealed: /.test(state)
 }
