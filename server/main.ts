@@ -12,7 +12,7 @@ import { messageOf } from '../lib/errors/app-error.ts'
 import type { setupApp } from './app.ts'
 import { bracketed } from './deploy/addresses.ts'
 import { processTarget } from './deploy/targets/process.ts'
-import { type Install, openInstall, unlockRequest } from './install/install.ts'
+import { type Install, openInstall, type PendingStep, unlockRequest } from './install/install.ts'
 import { keepRecord } from './install/record-file.ts'
 import { takeStateLock } from './install/state-lock.ts'
 import { steps } from './install/steps.ts'
@@ -48,6 +48,8 @@ export interface ServeOptions {
 export interface Wizard {
   readonly url: string
   readonly install: Install
+  /** Whether every step that was begun is done: known before the services are looked at. Never rejects; false: not known. */
+  readonly nothingPending: Promise<boolean>
   /** Settles when what runs already is taken up and what a kill interrupted is finished or reported. */
   readonly takenUp: Promise<void>
   /** @param services true: stops them too (the process target's default on a clean stop) */
@@ -157,7 +159,7 @@ export async function serve(options: ServeOptions): Promise<Wizard> {
   return {
     url,
     install,
-    takenUp: takeUp(install, options),
+    ...takeUp(install, options),
     close: async (services) => {
       requestWatch.close()
       server.closeAllConnections()
@@ -174,22 +176,27 @@ type FrameServerFactory = NonNullable<Parameters<typeof setupApp>[0]['serverFact
 const unrecorded = 'The install record could not be signed; keyscaler record sign makes it.'
 
 /** In the background, so that the page is there at once: a cut-off change of the password, services, the interrupted step. */
-function takeUp(install: Install, { log, say, showOnce }: ServeOptions): Promise<void> {
-  const keeping = showOnce === undefined ? {} : { showOnce }
-  return (
-    settleCutOff(install.stateDir)
-      .then((settled) => settled !== null && say(settled))
-      .catch((err) => log.error({ err }, messageOf(err)))
-      .then(() => {
-        const tables = upgraded(install, { log, say })
-        return Promise.all([tables, install.target.resume(tables)])
-      })
-      // Asked for while no wizard was there to read it.
-      .then(() => answerStartRequest(install.stateDir, install.target))
-      .then(() => takeUpJob(install, { log, say, ...keeping }))
-      .then(async () => void (await keepRecord(install).catch((err) => log.error({ err }, unrecorded))))
-      .catch((err) => log.error({ err }, messageOf(err)))
+function takeUp(install: Install, options: ServeOptions): Pick<Wizard, 'nothingPending' | 'takenUp'> {
+  const { log, say } = options
+  const settled = settleCutOff(install.stateDir)
+    .then((words) => words !== null && say(words))
+    .catch((err) => log.error({ err }, messageOf(err)))
+  const tables = settled.then(() => upgraded(install, options))
+  const early = tables.then(() => install.pending())
+  // A database that did not answer yet may by then.
+  const pending = () => early.catch(() => install.pending())
+  const takenUp = settled
+    .then(() => install.target.resume(tables))
+    // Asked for while no wizard was there to read it.
+    .then(() => answerStartRequest(install.stateDir, install.target))
+    .then(async () => takeUpJob(install, await pending(), options))
+    .then(async () => void (await keepRecord(install).catch((err) => log.error({ err }, unrecorded))))
+    .catch((err) => log.error({ err }, messageOf(err)))
+  const nothingPending = early.then(
+    (found) => found === null,
+    () => false
   )
+  return { nothingPending, takenUp }
 }
 
 /** Nothing is started on tables of an earlier version; what runs already is looked at meanwhile. Never rejects. */
@@ -213,13 +220,14 @@ async function settleCutOff(stateDir: string): Promise<string | null> {
 /** What a kill has interrupted is finished; what a person has cancelled waits for one. */
 async function takeUpJob(
   install: Install,
-  { log, say, ...keeping }: Pick<ServeOptions, 'log' | 'say' | 'showOnce'>
+  pending: PendingStep | null,
+  { log, say, showOnce }: Pick<ServeOptions, 'log' | 'say' | 'showOnce'>
 ): Promise<void> {
-  const pending = await install.pending()
   if (pending === null) return
   const { step, held } = pending
   if (held) return say(`The step ${step} was cancelled, and waits for Next or Retry.`)
   const { beginResume, interruptedJob } = await import('./install/jobs/begin.ts')
+  const keeping = showOnce === undefined ? {} : { showOnce }
   const job = beginResume(install, step, await interruptedJob(install), { actor: 'keyscaler', ...keeping })
   log.info({ job: job.id }, `finishing the interrupted step ${step}`)
   const { error } = await job.result

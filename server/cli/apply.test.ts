@@ -176,6 +176,16 @@ function badDays(): void {
     assert.deepEqual(world.processes(), [])
   })
 
+  test('with no service running, what is kept sealed is compared once the KMS is there again, and nothing changes', async () => {
+    const before = await everything()
+    assert.deepEqual(world.processes(), [])
+    apply = world.apply(answers)
+    assert.equal(JSON.parse(await apply.said(/^\{/)).changed, false)
+    const pids = recordedPids(world)
+    assert.deepEqual(await everything(), { ...before, pids, logins: before.logins + 1 })
+    assert.equal((await apply.stop()).code, 0)
+  })
+
   test('an install whose boot file is gone is not begun anew: it ends with 7', async () => {
     const before = await everything()
     rmSync(join(world.stateDir, 'boot.json'))
@@ -212,7 +222,7 @@ function badDays(): void {
   }
 
   /** What may not change by running it again: rows, keys, who runs, and the services' configurations. */
-  async function everything(): Promise<object> {
+  async function everything() {
     const { query, stateDir } = world
     const tables = ['installs', 'answers', 'ledger', 'kms_keys', 'data_keys', 'participants', 'certificate_authorities']
     return {

@@ -94,11 +94,13 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     say: teller.say
   })
   const { install } = wizard
-  const { takenUp } = wizard
+  const { nothingPending, takenUp } = wizard
+  // Mostly all stands, and what is to be done is worked out while the services are looked at. Null: not before that.
+  const ahead = nothingPending.then((nothing) => (nothing ? install.plan(file.steps) : null)).catch(() => null)
   const work = async (): Promise<boolean> => {
     await followUntil(takenUp, install, teller)
     if (interrupt.cancelled()) throw new Interrupted('What was interrupted before waits for the next run.')
-    const plan = await install.plan(file.steps)
+    const plan = (await ahead) ?? (await install.plan(file.steps))
     if (flags.plan !== undefined) await refuseMoved(flags.plan, plan)
     const chosen = only === undefined ? plan.steps : plan.steps.filter((id) => id === only)
     if (!plan.changed || chosen.length === 0) {

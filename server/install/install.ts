@@ -127,7 +127,8 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
 
   const keeper: SecretKeeper = openSecretKeeper(stateDir, id, async () => {
     const database = opened.database()
-    return database === null || !(await kms.isDeployed()) ? null : { database, kms: await kms.client() }
+    const client = database === null ? null : await kms.deployed()
+    return database === null || client === null ? null : { database, kms: client }
   })
   const opened = await openStore(boot, (step, field, place) => keeper.open(step, field, place))
   const { answers, storedAnswers } = opened
@@ -196,7 +197,9 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       return parsed.ok ? {} : parsed.fields
     },
     plan: async (wanted, planOptions = {}) => {
-      const [current, ledger] = await Promise.all([answers(), opened.store().ledger()])
+      // One after the other, over one connection: a second one would cost more than both.
+      const current = await answers()
+      const ledger = await opened.store().ledger()
       // An install in which nothing was ever answered is none yet: its id says nothing.
       const install = current.size === 0 && ledger.length === 0 ? null : id
       const { openSecret } = ground

@@ -9,7 +9,8 @@ import type { AnswersByStep } from './progress.ts'
 export interface WizardKms {
   /** @throws AppError out-of-order before the KMS step is done */
   readonly client: () => Promise<KmsClient>
-  readonly isDeployed: () => Promise<boolean>
+  /** The same; null before the KMS step is done. */
+  readonly deployed: () => Promise<KmsClient | null>
   /** Until it is asked for again: identity and address may be others then. */
   readonly close: () => Promise<void>
 }
@@ -18,19 +19,20 @@ export function wizardKms(stateDir: string, answers: () => Promise<AnswersByStep
   let client: KmsClient | null = null
   const deployed = async () => {
     const kms = (await answers()).get('kms')
-    return kms?.appliedAt == null ? null : kms
+    if (kms?.appliedAt == null) return null
+    client ??= openKmsClient({
+      address: serviceAddress('kms', String(kms.values.kmsHost)).address,
+      identity: wizardIdentity(stateDir)
+    })
+    return client
   }
   return {
     client: async () => {
-      const kms = await deployed()
-      if (kms === null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
-      client ??= openKmsClient({
-        address: serviceAddress('kms', String(kms.values.kmsHost)).address,
-        identity: wizardIdentity(stateDir)
-      })
-      return client
+      const opened = await deployed()
+      if (opened === null) throw new AppError('out-of-order', 'The KMS is not deployed yet.')
+      return opened
     },
-    isDeployed: async () => (await deployed()) !== null,
+    deployed,
     close: async () => {
       await client?.close()
       client = null
