@@ -4,7 +4,7 @@ import { request } from 'node:https'
 import { connect, isIP } from 'node:net'
 import { z } from 'zod'
 
-// Not imported: an ES module import reads every export of node:tls, and its list of roots takes 4 ms to make.
+// Not imported: an ES module import reads every export, and the list of roots is made then (4 ms).
 const tls = process.getBuiltinModule('node:tls')
 
 /** The part of every service's configuration that says where it is and how it proves itself. */
@@ -66,7 +66,10 @@ export async function askService(reach: Reach, asked: ServiceRequest): Promise<S
         port: reach.listen.port,
         headers: { host, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         // Only a certificate that was given can lead to the roots; reading them costs more than all the rest.
-        ca: reach.tls.certificate === reach.identity.certificate ? [internal] : [internal, served, ...tls.rootCertificates],
+        ca:
+          reach.tls.certificate === reach.identity.certificate
+            ? [internal]
+            : [internal, served, ...tls.rootCertificates],
         allowPartialTrustChain: true,
         cert,
         key,
