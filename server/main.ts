@@ -48,7 +48,7 @@ export interface ServeOptions {
 export interface Wizard {
   readonly url: string
   readonly install: Install
-  /** Whether every step that was begun is done: known before the services are looked at. Never rejects; false: not known. */
+  /** No step is begun and not done: known before the services are looked at. Never rejects; false: one is, or it is not known. */
   readonly nothingPending: Promise<boolean>
   /** Settles when what runs already is taken up and what a kill interrupted is finished or reported. */
   readonly takenUp: Promise<void>
