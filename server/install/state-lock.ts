@@ -13,16 +13,31 @@ export async function takeStateLock(stateDir: string): Promise<() => void> {
   const path = join(stateDir, 'wizard.lock')
   const release = await acquireFileLock(path, takeOverMs)
   if (release !== null) return release
-  throw new AppError('conflict', `${await holderOf(path)} works in ${stateDir}.`, {
-    cure: 'Wait for it, or stop it, then run this again.'
-  })
+  const { who, serves } = await holderOf(path)
+  throw new AppError('conflict', `${who} works in ${stateDir}.`, { cure: serves ? whileServing : whileWorking })
 }
 
-async function holderOf(path: string): Promise<string> {
+const whileWorking = 'Wait for it, or stop it, then run this again.'
+const whileServing =
+  'It is keyscaler serve: stop it, which stops the services too, then run this again. Answers it takes as it runs: POST /setup/apply (docs/api/README.md), after keyscaler unlock when setup is finished.'
+
+interface Holder {
+  readonly who: string
+  /** It does not end by itself. */
+  readonly serves: boolean
+}
+
+async function holderOf(path: string): Promise<Holder> {
   try {
     const [owner, { mtime }] = await Promise.all([readFile(path, 'utf8'), stat(path)])
-    return `Another keyscaler (pid ${Number.parseInt(owner, 10)}, since ${mtime.toISOString()})`
+    const pid = Number.parseInt(owner, 10)
+    return { who: `Another keyscaler (pid ${pid}, since ${mtime.toISOString()})`, serves: await isServing(pid) }
   } catch {
-    return 'Another keyscaler'
+    return { who: 'Another keyscaler', serves: false }
   }
+}
+
+async function isServing(pid: number): Promise<boolean> {
+  const command = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0')
+  return command.includes('serve')
 }
