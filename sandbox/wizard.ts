@@ -19,9 +19,7 @@ export interface Wizard {
 
 /** @param args of `keyscaler` @param stdout `pipe`: read here, instead of printed where we print */
 export function startWizard(sandbox: Sandbox, args: readonly string[], stdout: 'inherit' | 'pipe' = 'inherit'): Wizard {
-  // kafkajs counts a pause below zero (its issue 1751): lib/broker/kafkajs.ts has what is to be done about it, and no line is needed.
-  const quiet = '--disable-warning=TimeoutNegativeWarning'
-  const program = [process.execPath, quiet, fromRoot('server/cli.ts'), ...args]
+  const program = [process.execPath, fromRoot('server/cli.ts'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     // Its descriptor 3 is the lifeline: services inherit it and end at its end of file, which comes when we are gone.
     stdio: ['ignore', stdout, 'inherit', 'pipe'],

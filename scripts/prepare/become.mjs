@@ -2,8 +2,6 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { delimiter, dirname } from 'node:path'
 
-// kafkajs counts a pause below zero (its issue 1751): lib/broker/kafkajs.ts has what is to be done about it, and no line is needed.
-const quiet = '--disable-warning=TimeoutNegativeWarning'
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
 
 /**
@@ -13,7 +11,7 @@ const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2']
  * @param {string[]} args program and arguments
  */
 export async function becomeProgram(node, args) {
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', node, quiet, ...args], {
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', node, ...args], {
     stdio: 'inherit',
     env: { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
   })

@@ -31,10 +31,10 @@ export async function ending(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Node prints its warnings into the middle of what is drawn. That of kafkajs' timers is nobody's matter. */
+/** Node prints its warnings into the middle of what is drawn. */
 export function sayWarnings(tell: (line: string) => void): void {
   process.removeAllListeners('warning').on('warning', ({ name, message }) => {
-    if (name !== 'TimeoutNegativeWarning') tell(`${name}: ${message}`)
+    tell(`${name}: ${message}`)
   })
 }
 

@@ -12,9 +12,6 @@ import { standbyFlag } from '../../../lib/service/standby.ts'
 import { isAlive, type PidRecord, pidsServing, writePidRecord } from './pid-record.ts'
 import type { RunFolder } from './run-folder.ts'
 
-/** kafkajs counts a pause below zero (its issue 1751): lib/broker/kafkajs.ts has what is to be done about it; noise in the log. */
-const quietly = '--disable-warning=TimeoutNegativeWarning'
-
 export interface RunningProcess {
   readonly record: PidRecord
   /** Settles once, when the process is gone; code is null for one that was adopted and left no note. */
@@ -51,7 +48,7 @@ export function standBy({ program, run, lifelineFd }: Program): Standby {
   mkdirSync(run.folder, { recursive: true, mode: 0o700 })
   const log = openSync(run.log, 'a', 0o600)
   try {
-    const child = spawn(process.execPath, [quietly, program, standbyFlag, '--config', run.config], {
+    const child = spawn(process.execPath, [program, standbyFlag, '--config', run.config], {
       detached: true,
       cwd: run.folder,
       env: { ...surroundings(), ...(lifelineFd === null ? {} : { KEYSCALER_LIFELINE_FD: '3' }) },
