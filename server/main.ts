@@ -186,7 +186,7 @@ function takeUp(install: Install, options: ServeOptions): Pick<Wizard, 'nothingP
   // A database that did not answer yet may by then.
   const pending = () => early.catch(() => install.pending())
   const takenUp = settled
-    .then(() => install.target.resume(tables))
+    .then(() => Promise.all([tables, install.target.resume(tables)]))
     // Asked for while no wizard was there to read it.
     .then(() => answerStartRequest(install.stateDir, install.target))
     .then(async () => takeUpJob(install, await pending(), options))
