@@ -48,6 +48,7 @@ test('the DAE hands out the tenant CA after kills at every effect, and there is 
     await assert.rejects(world.apply(daeStep, answers, `${effect} done`), Stopped)
   }
   await world.apply(daeStep, answers)
+  assert.deepEqual(world.unfinished(), [])
   const [ca, ...others] = await rows('SELECT certificate, device_days FROM certificate_authorities')
   assert.deepEqual(others, [])
   assert.equal(ca?.device_days, 90)

@@ -39,6 +39,8 @@ export interface ApplyWorld {
   readonly apply: (step: DefinedStep, raw: Record<string, unknown>, stopAt?: string) => Promise<void>
   /** As Next does it: the same answers are checked and then applied. @param between what happens between the two */
   readonly submit: (step: DefinedStep, raw: Record<string, unknown>, between?: () => Promise<void>) => Promise<void>
+  /** "kind name" of each effect that was begun and whose end no run has seen: rows of the ledger that stay at "intent". */
+  readonly unfinished: () => readonly string[]
   /** Answers of a step that is not applied here. */
   readonly keep: (step: string, values: Record<string, unknown>) => void
   readonly check: (step: DefinedStep, raw: Record<string, unknown>) => Promise<readonly Finding[]>
@@ -59,6 +61,7 @@ export async function newApplyWorld(): Promise<ApplyWorld> {
 
   const answers = new Map<string, Readonly<Record<string, unknown>>>()
   const secrets = new Map<string, string>()
+  const begun = new Set<string>()
   const credential = (name: string) => join(stateDir, 'credentials', name)
   const kms = () => {
     const { address } = serviceAddress('kms', String(answers.get('kms')?.kmsHost))
@@ -83,9 +86,12 @@ export async function newApplyWorld(): Promise<ApplyWorld> {
       return credential(name)
     },
     effect: async (kind, name, make) => {
-      if (stopAt === `${kind} ${name}`) throw new Stopped(stopAt)
+      const effect = `${kind} ${name}`
+      begun.add(effect)
+      if (stopAt === effect) throw new Stopped(stopAt)
       const made = await make()
-      if (stopAt === `${kind} ${name} done`) throw new Stopped(stopAt)
+      if (stopAt === `${effect} done`) throw new Stopped(stopAt)
+      begun.delete(effect)
       return made
     },
     report: () => {},
@@ -121,6 +127,7 @@ export async function newApplyWorld(): Promise<ApplyWorld> {
     apply,
     submit,
     kms,
+    unfinished: () => [...begun],
     keep: (step, values) => void answers.set(step, values),
     check
   }

@@ -67,6 +67,7 @@ test('kills at every effect, then one run to the end: one master key, one CA, on
     await assert.rejects(world.apply(kmsStep, answers, `${effect} done`), Stopped)
   }
   await world.apply(kmsStep, answers)
+  assert.deepEqual(world.unfinished(), [])
   const rows = await keyRows(world)
   assert.deepEqual(
     rows.map(({ purpose, state, algorithm }) => [purpose, state, algorithm]),
