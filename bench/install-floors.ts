@@ -15,6 +15,7 @@ import { askReadiness } from '../server/deploy/process/readiness.ts'
 import { readDeployedConfig, runFolder } from '../server/deploy/process/run-folder.ts'
 import { end } from '../server/deploy/process/running-process.ts'
 import { isListening, reachOf } from '../server/deploy/process/service-request.ts'
+import { asStarted } from '../server/testing/keyscaler.ts'
 import { catalog, type ServiceName } from '../services/catalog.ts'
 import type { BenchToken } from './token.ts'
 
@@ -95,7 +96,7 @@ export async function startsAlone(stateDir: string): Promise<Readonly<Record<Ser
 async function wizardAlone(): Promise<number> {
   const began = performance.now()
   const child = fork(join(root, 'server/cli.ts'), ['apply', '--help'], {
-    execArgv: ['--min-semi-space-size=8'],
+    execArgv: asStarted,
     stdio: 'ignore'
   })
   const [code] = await once(child, 'exit')

@@ -1,5 +1,6 @@
 // The one entry of `npm start`, `npm test` and `npm run demo|bench|keyscaler|test:crash`: makes sure of what the command needs, then
 // becomes it. Plain JavaScript with nothing installed, so that any Node >= 20 can run it.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { becomeProgram } from './prepare/become.mjs'
 import { prepare } from './prepare/prepare.mjs'
@@ -24,7 +25,8 @@ if (!Object.hasOwn(programs, command)) {
 process.env.PATH = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`
 const node = await prepare(root, command)
 if (node === null) process.exit(1)
-// As the first line of server/cli.ts has it.
-const flags = command === 'keyscaler' ? ['--min-semi-space-size=8'] : []
+// As the first line of server/cli.ts has them.
+const [start] = command === 'keyscaler' ? readFileSync(join(root, 'server/cli.ts'), 'utf8').split('\n', 1) : ['']
+const flags = start.match(/--\S+/g) ?? []
 const [program, ...fixed] = programs[command]
 await becomeProgram(node, [...flags, join(root, program), ...fixed, ...args])

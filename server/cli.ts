@@ -1,7 +1,8 @@
-#!/usr/bin/env -S node --min-semi-space-size=8
+#!/usr/bin/env -S node --min-semi-space-size=8 --v8-pool-size=0
 /**
  * The command: `keyscaler <what>`; `keyscaler --help` lists all. Data on stdout, messages on stderr. Starts with a young
- * generation of 8 MB that holds its modules, in place of one that grows (docs/performance.md).
+ * generation of 8 MB that holds its modules, in place of one that grows, and with as many helping threads as there are
+ * cores for (0 says so; else it is four); docs/performance.md.
  */
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'

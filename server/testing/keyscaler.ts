@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fromRoot } from '../../sandbox/root.ts'
@@ -48,10 +49,12 @@ export interface Keyscaler {
 
 const lookEveryMs = 2
 
+/** Node's flags, as the first line of server/cli.ts has them. */
+export const asStarted = readFileSync(fromRoot('server/cli.ts'), 'utf8').split('\n', 1)[0]?.match(/--\S+/g) ?? []
+
 export function startKeyscaler(args: readonly string[], surroundings: Surroundings): Keyscaler {
   const { confPath, home, kafka, compiled, environment, under = [] } = surroundings
-  // As the first line of server/cli.ts has it.
-  const program = [...under, process.execPath, '--min-semi-space-size=8', fromRoot('server/cli.ts'), ...args]
+  const program = [...under, process.execPath, ...asStarted, fromRoot('server/cli.ts'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {
