@@ -19,7 +19,6 @@ export const installBenchmark: Benchmark = {
   title: 'apply on an empty schema to the first device certificate, against the sum of its floors',
   open: async () => {
     const dir = mkdtempSync(join(tmpdir(), 'ks-bench-'))
-    const compiled = join(dir, 'compiled')
     const [{ mariadb }, token] = await Promise.all([sharedSandbox(sharedParts), newToken(dir)])
     let world: InstallWorld | undefined
     const leave = async () => {
@@ -39,7 +38,7 @@ export const installBenchmark: Benchmark = {
             keys: async () => perSecond(await keysAlone(token)),
             apply: async () => {
               await leave()
-              world = await openInstallWorld({ compiled })
+              world = await openInstallWorld()
               return firstCertificate(world)
             },
             starts: async () => {

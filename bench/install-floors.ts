@@ -6,7 +6,7 @@ import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { compiledCode } from '../lib/keystore/compiled-code.ts'
+import { compiledCode } from '../lib/keystore/compiled-code.mjs'
 import type { KeyAlgorithm } from '../lib/keystore/keystore.ts'
 import { startChild, whenReady } from '../sandbox/child.ts'
 import type { MariadbAddress } from '../sandbox/mariadb.ts'
@@ -95,7 +95,7 @@ export async function startsAlone(stateDir: string): Promise<Readonly<Record<Ser
 /** The least that `keyscaler apply` can be: its program loaded, and ended by its own help. */
 async function wizardAlone(): Promise<number> {
   const began = performance.now()
-  const child = fork(join(root, 'server/cli.ts'), ['apply', '--help'], {
+  const child = fork(join(root, 'server/cli.mjs'), ['apply', '--help'], {
     execArgv: asStarted,
     stdio: 'ignore'
   })

@@ -48,9 +48,9 @@ test('the address that it names for the services is the container itself, where 
 })
 
 test("the wizard's command names flags that keyscaler has, and its state folder is a volume", () => {
-  const { stdout } = spawnSync(process.execPath, [fromRoot('server/cli.ts'), 'serve', '--help'], { encoding: 'utf8' })
+  const { stdout } = spawnSync(process.execPath, [fromRoot('server/cli.mjs'), 'serve', '--help'], { encoding: 'utf8' })
   const [node, program, command, ...args] = String(wizard.command).split(' ')
-  assert.deepEqual([node, program, command], ['node', 'server/cli.ts', 'serve'])
+  assert.deepEqual([node, program, command], ['node', 'server/cli.mjs', 'serve'])
   for (const flag of args.filter((word) => word.startsWith('--'))) assert.ok(stdout.includes(`${flag} <`), flag)
   const state = args[args.indexOf('--state') + 1]
   assert.ok(wizard.volumes.includes(`state:${state}`))

@@ -88,7 +88,7 @@ async function allGone(processes: readonly Running[]): Promise<void> {
 test('npm start brings up servers and wizard, keeps every password to itself, and a SIGTERM stops them all', async () => {
   const started = await start()
   const below = descendants(started.pid)
-  for (const program of ['mariadbd', 'memcached', 'kcat', 'server/cli.ts']) {
+  for (const program of ['mariadbd', 'memcached', 'kcat', 'server/cli.mjs']) {
     assert.ok(
       below.some((each) => each.command.includes(program)),
       `${program} runs`

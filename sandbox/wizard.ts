@@ -19,7 +19,7 @@ export interface Wizard {
 
 /** @param args of `keyscaler` @param stdout `pipe`: read here, instead of printed where we print */
 export function startWizard(sandbox: Sandbox, args: readonly string[], stdout: 'inherit' | 'pipe' = 'inherit'): Wizard {
-  const program = [process.execPath, fromRoot('server/cli.ts'), ...args]
+  const program = [process.execPath, fromRoot('server/cli.mjs'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     // Its descriptor 3 is the lifeline: services inherit it and end at its end of file, which comes when we are gone.
     stdio: ['ignore', stdout, 'inherit', 'pipe'],

@@ -152,7 +152,7 @@ describe('every command that README.md and docs/ name', () => {
 
   test('is a command of keyscaler, and its options are options of that command', async () => {
     const helpOf = async (...command: string[]) =>
-      (await run(process.execPath, [join(root, 'server/cli.ts'), ...command, '--help'])).stdout
+      (await run(process.execPath, [join(root, 'server/cli.mjs'), ...command, '--help'])).stdout
     const commandsIn = (help: string) => [...help.matchAll(/^ {2}([a-z][a-z-]+)/gm)].map(([, name]) => name)
     const known = commandsIn(await helpOf())
     /** Those that have commands of their own. */

@@ -10,7 +10,7 @@ const programs = {
   start: ['sandbox/main.ts', 'start'],
   demo: ['sandbox/demo.ts'],
   bench: ['bench/main.ts'],
-  keyscaler: ['server/cli.ts'],
+  keyscaler: ['server/cli.mjs'],
   test: ['scripts/test.ts'],
   'test:crash': ['server/crash/main.ts']
 }
@@ -25,8 +25,8 @@ if (!Object.hasOwn(programs, command)) {
 process.env.PATH = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`
 const node = await prepare(root, command)
 if (node === null) process.exit(1)
-// As the first line of server/cli.ts has them.
-const [start] = command === 'keyscaler' ? readFileSync(join(root, 'server/cli.ts'), 'utf8').split('\n', 1) : ['']
+// As the first line of server/cli.mjs has them.
+const [start] = command === 'keyscaler' ? readFileSync(join(root, 'server/cli.mjs'), 'utf8').split('\n', 1) : ['']
 const flags = start.match(/--\S+/g) ?? []
 const [program, ...fixed] = programs[command]
 await becomeProgram(node, [...flags, join(root, program), ...fixed, ...args])

@@ -48,10 +48,8 @@ async function runAll(): Promise<Tally[]> {
     ...(only.length === 0 ? checkWork(signal) : []),
     ...testFileWork(findTestFiles(only), signal)
   ]
-  const [sandbox] = await Promise.all([
-    startSandbox({ parts: sharedParts, report: (line) => console.log(line) }),
-    shareCompiledCode()
-  ])
+  shareCompiledCode()
+  const sandbox = await startSandbox({ parts: sharedParts, report: (line) => console.log(line) })
   try {
     const addresses = join(folder, 'sandbox.json')
     shareSandbox(sandbox, addresses)

@@ -249,7 +249,7 @@ test('a finished install has no route of setup; keyscaler unlock on the host ope
   assert.equal((await ask(wizard.url, '/', { headers: { accept: 'text/html' } })).status, 200)
   assert.equal(wizard.code, '')
 
-  const cli = join(import.meta.dirname, 'cli.ts')
+  const cli = join(import.meta.dirname, 'cli.mjs')
   const unlocked = spawnSync(process.execPath, [cli, 'unlock', '--state', stateDir], { encoding: 'utf8' })
   assert.equal(unlocked.status, 0, unlocked.stderr)
   await wizard.openedAgain
@@ -260,7 +260,7 @@ test('a finished install has no route of setup; keyscaler unlock on the host ope
 for (const command of ['unlock', 'code']) {
   test(`keyscaler ${command} in a folder without an install says so, and leaves nothing there`, () => {
     const stateDir = freshState()
-    const cli = join(import.meta.dirname, 'cli.ts')
+    const cli = join(import.meta.dirname, 'cli.mjs')
     const { status, stdout, stderr } = spawnSync(process.execPath, [cli, command, '--state', stateDir], {
       encoding: 'utf8'
     })

@@ -112,7 +112,8 @@ function byScript(): void {
   async function killedWhilePosting(id: StepId, moment: Moment): Promise<boolean> {
     const lost = Promise.withResolvers<void>()
     const loses = () => {
-      for (const line of world.processes()) killIfAlive(Number.parseInt(line, 10))
+      // The wizard first: it could still tell of a service that hung up.
+      for (const pid of [wizard.pid, ...world.processes().map((line) => Number.parseInt(line, 10))]) killIfAlive(pid)
       lost.resolve()
     }
     const posting = script.post(id, (phase) => {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -32,6 +32,7 @@ const canary = (what: string) => `${what}-${randomBytes(9).toString('hex')}&'<%+
 
 const dir = mkdtempSync(join(tmpdir(), 'ks-secrets-'))
 const stateDir = join(dir, 'state')
+const temporary = join(dir, 'tmp')
 const typed = {
   'database password': canary('Db'),
   'Crypto Officer password': canary('Co'),
@@ -142,18 +143,20 @@ before(async () => {
     mqs: { mqsHost, certificate: given.certificate, certificateKey: given.certificateKey },
     cp: { cpHost }
   }
+  mkdirSync(temporary)
   processes = watchProcesses()
   const port = await freePort()
   wizard = startKeyscaler(['serve', '--state', stateDir, '--port', String(port), '--log-level', 'debug'], {
     confPath: luna.confPath,
     home: dir,
-    kafka: kafka.kind
+    kafka: kafka.kind,
+    environment: { TMPDIR: temporary }
   })
   const line = await wizard.said(/^Setup code:/)
   door = openDoor(`http://127.0.0.1:${port}`)
   await door.enterAsBrowser(newCode('setup code of the browser', line.slice('Setup code:'.length).trim()))
   canaries.set('browser session', door.secrets().cookie)
-  const code = execFileSync(process.execPath, [fromRoot('server/cli.ts'), 'code', '--state', stateDir])
+  const code = execFileSync(process.execPath, [fromRoot('server/cli.mjs'), 'code', '--state', stateDir])
   newCode('setup code of the script', code.toString().trim())
 })
 
@@ -347,13 +350,17 @@ test('each stands where it must, and in nothing else that came out of the door, 
   for (const [program, text] of programs) look(program, text)
   // A child that was too quick to be seen would prove nothing.
   const ran = [...programs.keys()].join('\n')
-  for (const program of ['server/cli.ts serve', 'probe-child.ts', 'lib/keystore/agent.ts', 'services/mqs/main.ts']) {
+  for (const program of ['server/cli.mjs serve', 'probe-child.ts', 'lib/keystore/agent.ts', 'services/mqs/main.ts']) {
     assert.ok(ran.includes(program), `${program} was not seen`)
   }
   const { stdout, stderr } = await wizard.stop()
   assert.match(stdout, /"url":"\/setup\/steps\/kms"/)
   look('stdout of the wizard', stdout)
   look('stderr of the wizard', stderr)
+  const compiled = join(temporary, `keyscaler-compiled-${process.getuid?.()}`)
+  const kept = readdirSync(compiled).filter((name) => name.startsWith('keyscaler-'))
+  assert.match(String(kept), /^keyscaler-serve-[^,]+$/)
+  for (const name of kept) look(name, readFileSync(join(compiled, name)))
 
   const answer = (asked: string) => `the answer to ${asked} (application/json)`
   const allowed = [

@@ -105,6 +105,6 @@ async function changeInTheHsm({ luna }: World, old: string, pin: string): Promis
 
 /** `keyscaler code` on the host. */
 function freshCode({ stateDir }: World): string {
-  const { stdout } = spawnSync(process.execPath, [fromRoot('server/cli.ts'), 'code', '--state', stateDir])
+  const { stdout } = spawnSync(process.execPath, [fromRoot('server/cli.mjs'), 'code', '--state', stateDir])
   return /(\S+)\s*$/.exec(stdout.toString())?.[1] ?? ''
 }

@@ -34,7 +34,7 @@ const startWithinMs = 20_000
 /** @throws Error with what it printed when it does not come up */
 export async function startWizard(order: WizardOrder): Promise<RunningWizard> {
   const { stateDir, confPath, home, port, kafka } = order
-  const program = [process.execPath, fromRoot('server/cli.ts'), 'serve', '--state', stateDir, '--port', String(port)]
+  const program = [process.execPath, fromRoot('server/cli.mjs'), 'serve', '--state', stateDir, '--port', String(port)]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {

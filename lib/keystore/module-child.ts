@@ -9,7 +9,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { compiledCode } from './compiled-code.ts'
+import { compiledCode } from './compiled-code.mjs'
 
 export interface ModuleChild {
   readonly process: ChildProcess

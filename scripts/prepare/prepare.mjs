@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { buildLuna } from '../../sandbox/luna/build.mjs'
+import { provideCommand } from './command.mjs'
 import { installable, missingPackages, providePackages } from './debian.mjs'
 import { kafkaJarsAreHere, provideKafkaJars } from './kafka.mjs'
 import { modulesAreHere, provideModules } from './modules.mjs'
@@ -34,6 +35,7 @@ export async function prepare(root, command) {
     if (kafka && !kafkaJarsAreHere(root)) work.push(provideKafkaJars(root))
     if (sandbox) compileLuna(root)
     await Promise.all(work)
+    await provideCommand(root)
     return node
   } catch (error) {
     say(`Cannot go on: ${error.message}`)

@@ -201,7 +201,7 @@ function badDays(): void {
 
   /** As a terminal does: to the program itself, whatever it runs under. */
   function interrupt(): void {
-    const [line = ''] = world.processes().filter((known) => /^\d+ \S*node (--\S+ )*\S+cli\.ts apply /.test(known))
+    const [line = ''] = world.processes().filter((known) => /^\d+ \S*node (--\S+ )*\S+cli\.mjs apply /.test(known))
     process.kill(Number.parseInt(line, 10), 'SIGINT')
   }
 

@@ -40,7 +40,7 @@ after(() => {
 })
 
 function keyscaler(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const command = [join(import.meta.dirname, '../cli.ts'), 'keys', ...args, '--state', stateDir]
+  const command = [join(import.meta.dirname, '../cli.mjs'), 'keys', ...args, '--state', stateDir]
   return new Promise((resolve) => {
     const child = execFile(process.execPath, command, (error, stdout, stderr) =>
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })

@@ -8,7 +8,7 @@ import { stateFolder } from '../steps/testing.ts'
 
 function preflight(...args: readonly string[]): Promise<{ code: unknown; stdout: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [fromRoot('server/cli.ts'), 'preflight', ...args], (error, stdout) =>
+    execFile(process.execPath, [fromRoot('server/cli.mjs'), 'preflight', ...args], (error, stdout) =>
       resolve({ code: error?.code ?? 0, stdout })
     )
   })

@@ -9,7 +9,7 @@ import { stateFolder } from '../steps/testing.ts'
 
 function prerequisites(...args: readonly string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [fromRoot('server/cli.ts'), 'prerequisites', ...args], (error, stdout, stderr) =>
+    execFile(process.execPath, [fromRoot('server/cli.mjs'), 'prerequisites', ...args], (error, stdout, stderr) =>
       resolve({ code: error?.code ?? 0, stdout, stderr })
     )
   })

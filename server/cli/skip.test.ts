@@ -14,7 +14,7 @@ test('keyscaler apply refuses to skip a strict or unknown check before anything 
   const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
     execFile(
       process.execPath,
-      [fromRoot('server/cli.ts'), 'apply', file, '--state', state, ...asked],
+      [fromRoot('server/cli.mjs'), 'apply', file, '--state', state, ...asked],
       (error, _out, said) => resolve({ code: error?.code ?? 0, stderr: said })
     )
   })

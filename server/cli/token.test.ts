@@ -23,7 +23,7 @@ after(async () => {
 
 /** Not awaited in turn where it can be helped: a program's start is what takes the time. */
 function keyscaler(...args: readonly string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const cli = join(import.meta.dirname, '..', 'cli.ts')
+  const cli = join(import.meta.dirname, '..', 'cli.mjs')
   return new Promise((resolve) => {
     execFile(process.execPath, [cli, 'token', ...args], (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : error.code, stdout, stderr })

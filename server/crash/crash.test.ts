@@ -12,10 +12,9 @@ import { type Reference, referenceRun, runPoint } from './run-point.ts'
 
 describe('kill points', { timeout: 110_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'ks-crash-'))
-  const compiled = join(folder, 'compiled')
   let reference: Reference
   before(async () => {
-    reference = await referenceRun(compiled)
+    reference = await referenceRun()
   })
   after(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -58,14 +57,14 @@ describe('kill points', { timeout: 110_000 }, () => {
     // A file in the middle of being written; a process just started; a statement done and not known to be; a full disk.
     for (const name of ['write 8 torn', 'fork 5 after', 'statement 100 reset-after', 'create 44 ENOSPC']) {
       test(name, async () => {
-        const { struck, problems } = await runPoint(pointFrom(name), reference.digest, compiled)
+        const { struck, problems } = await runPoint(pointFrom(name), reference.digest)
         assert.notEqual(struck, null)
         assert.deepEqual(problems, [])
       })
     }
 
     test('of two applies at once exactly one works, also where the one before was killed', async (t) => {
-      const world = await openInstallWorld({ compiled })
+      const world = await openInstallWorld()
       t.after(() => world.close())
       const answers = world.answersFile()
       for (const kill of [true, false, true]) assert.deepEqual(await race(world, answers, kill), { problems: [] })

@@ -29,7 +29,6 @@ const { values } = parseArgs({
 })
 
 const folder = mkdtempSync(join(tmpdir(), 'ks-crash-'))
-const compiled = join(folder, 'compiled')
 const list = fromRoot(`.cache/crash/seed-${values.seed}.jsonl`)
 let held = false
 try {
@@ -54,7 +53,7 @@ async function run(): Promise<boolean> {
 }
 
 async function runAll(): Promise<boolean> {
-  const reference = await referenceRun(compiled)
+  const reference = await referenceRun()
   const { calls, packets } = reference
   const [kills, refusals] = [killPoints(calls, packets.length), diskPoints(calls)]
   const only = values.only?.map(pointFrom)
@@ -66,7 +65,7 @@ async function runAll(): Promise<boolean> {
   console.log(`${refusals.length} refusals of the disk; ${chosen.length} chosen by seed ${values.seed}`)
   const results = await runPoints(chosen, reference, only === undefined)
   console.log(summary(results, reference.installMs))
-  const missed = only === undefined ? await missedBy(compiled) : []
+  const missed = only === undefined ? await missedBy() : []
   for (const line of missed) console.log(line)
   const lost = only === undefined ? await runRaces(Number(values.races)) : 0
   return lost === 0 && missed.length === 0 && results.every(({ problems }) => problems.length === 0)
@@ -78,7 +77,7 @@ async function runPoints(chosen: readonly Point[], { digest }: Reference, keep: 
   const fresh: PointResult[] = []
   const lane = async () => {
     for (let point = waiting.shift(); point !== undefined; point = waiting.shift()) {
-      const result = await runPoint(point, digest, compiled).catch((thrown) => broken(nameOf(point), thrown))
+      const result = await runPoint(point, digest).catch((thrown) => broken(nameOf(point), thrown))
       fresh.push(result)
       if (keep) appendFileSync(list, `${JSON.stringify(result)}\n`)
       console.log(lineOf(result))
@@ -105,7 +104,7 @@ function knownResults(): readonly PointResult[] {
 
 /** @returns how many races had no winner, or two */
 async function runRaces(count: number): Promise<number> {
-  const world = await openInstallWorld({ compiled })
+  const world = await openInstallWorld()
   let lost = 0
   try {
     const answers = world.answersFile()

@@ -38,11 +38,11 @@ interface Ground {
 
 const calls: ReadonlySet<string> = new Set(['before', 'after', 'torn', 'EIO', 'ENOSPC'])
 
-async function onFreshGround<T>(compiled: string, work: (ground: Ground) => Promise<T>): Promise<T> {
+async function onFreshGround<T>(work: (ground: Ground) => Promise<T>): Promise<T> {
   const { mariadb } = await sharedSandbox(['mariadb'])
   const proxy = await openSqlProxy(mariadb, mariadb.user)
   let environment: Record<string, string> = {}
-  const world = await openInstallWorld({ databasePort: proxy.port, compiled, environment: () => environment })
+  const world = await openInstallWorld({ databasePort: proxy.port, environment: () => environment })
   const log = join(world.dir, 'calls.log')
   const answers = world.answersFile()
   try {
@@ -63,8 +63,8 @@ async function onFreshGround<T>(compiled: string, work: (ground: Ground) => Prom
 }
 
 /** An install that nothing strikes: what there is to strike, and the end that all others must come to. */
-export async function referenceRun(compiled: string): Promise<Reference> {
-  return onFreshGround(compiled, async ({ world, proxy, apply, calls }) => {
+export async function referenceRun(): Promise<Reference> {
+  return onFreshGround(async ({ world, proxy, apply, calls }) => {
     const began = performance.now()
     const { code, stderr } = await apply().ended
     if (code !== 0) throw new Error(`the reference install ended with ${code}:\n${stderr}`)
@@ -73,8 +73,8 @@ export async function referenceRun(compiled: string): Promise<Reference> {
   })
 }
 
-export async function runPoint(point: Point, reference: Digest, compiled: string): Promise<PointResult> {
-  return onFreshGround(compiled, async (ground) => {
+export async function runPoint(point: Point, reference: Digest): Promise<PointResult> {
+  return onFreshGround(async (ground) => {
     const { world, proxy } = ground
     const first = await struckRun(ground, point)
     if (first.ended.code === null && powerFails(point)) endAll(world)

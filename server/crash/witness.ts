@@ -20,9 +20,9 @@ const traced =
   'trace=open,openat,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,link,linkat,truncate,ftruncate'
 
 /** @returns a line for each kind of call whose numbers differ; none: nothing is missed */
-export async function missedBy(compiled: string): Promise<readonly string[]> {
+export async function missedBy(): Promise<readonly string[]> {
   let environment: Record<string, string> = {}
-  const world = await openInstallWorld({ compiled, environment: () => environment })
+  const world = await openInstallWorld({ environment: () => environment })
   const [trace, log] = [join(world.dir, 'trace'), join(world.dir, 'calls.log')]
   environment = armed(world.stateDir, 0, log)
   try {

@@ -188,7 +188,7 @@ test('suggestions for the form leave out secrets and ticks', async () => {
 test('keyscaler apply ends with 3, says where, and has not even made the state folder', () => {
   const stateDir = join(folder, 'state')
   const apply = (file: string) => {
-    const args = [join(import.meta.dirname, '../cli.ts'), 'apply', file, '--state', stateDir]
+    const args = [join(import.meta.dirname, '../cli.mjs'), 'apply', file, '--state', stateDir]
     return spawnSync(process.execPath, args, { encoding: 'utf8' })
   }
   const wrong = apply(write('wrong.yaml', inKms('    sloot: 4\n')))

@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, '../..')
 const folder = mkdtempSync(join(tmpdir(), 'answers-schema-'))
 after(() => rmSync(folder, { recursive: true }))
 const keyscaler = (...args: string[]) =>
-  spawnSync(process.execPath, [join(root, 'server/cli.ts'), ...args], { encoding: 'utf8' })
+  spawnSync(process.execPath, [join(root, 'server/cli.mjs'), ...args], { encoding: 'utf8' })
 
 describe('the JSON Schema of the answers file', () => {
   const schema: { properties: { steps: { properties: Record<string, StepSchema> } } } = JSON.parse(

@@ -15,8 +15,6 @@ export interface Surroundings {
   /** HOME of the program and its services: marks every process of this install. */
   readonly home: string
   readonly kafka: 'apache' | 'mock'
-  /** Where node keeps what it compiled: a killed wizard is started again in half the time. */
-  readonly compiled?: string
   /** Added to its environment. */
   readonly environment?: Readonly<Record<string, string>>
   /** A program that runs it, with its arguments; absent: none. */
@@ -49,18 +47,17 @@ export interface Keyscaler {
 
 const lookEveryMs = 2
 
-/** Node's flags, as the first line of server/cli.ts has them. */
-export const asStarted = readFileSync(fromRoot('server/cli.ts'), 'utf8').split('\n', 1)[0]?.match(/--\S+/g) ?? []
+/** Node's flags, as the first line of server/cli.mjs has them. */
+export const asStarted = readFileSync(fromRoot('server/cli.mjs'), 'utf8').split('\n', 1)[0]?.match(/--\S+/g) ?? []
 
 export function startKeyscaler(args: readonly string[], surroundings: Surroundings): Keyscaler {
-  const { confPath, home, kafka, compiled, environment, under = [] } = surroundings
-  const program = [...under, process.execPath, ...asStarted, fromRoot('server/cli.ts'), ...args]
+  const { confPath, home, kafka, environment, under = [] } = surroundings
+  const program = [...under, process.execPath, ...asStarted, fromRoot('server/cli.mjs'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {
       ...process.env,
       HOME: home,
-      ...(compiled === undefined ? {} : { NODE_COMPILE_CACHE: compiled }),
       KEYSCALER_LIFELINE_FD: '3',
       KEYSCALER_SANDBOX_KAFKA: kafka,
       ChrystokiConfigurationPath: confPath,

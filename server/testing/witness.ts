@@ -93,9 +93,12 @@ export function recordedPids({ stateDir }: InstallWorld): Readonly<Record<string
 export function programsOf(world: InstallWorld): string[] {
   return world
     .processes()
-    .map((line) => /[\w-]+(?:\/[\w-]+)+\.ts(?= |$)/.exec(line.replace(/\S*\/(?=(?:lib|services|server)\/)/g, ''))?.[0])
+    .map(
+      (line) =>
+        /[\w-]+(?:\/[\w-]+)+\.(?:ts|mjs)(?= |$)/.exec(line.replace(/\S*\/(?=(?:lib|services|server)\/)/g, ''))?.[0]
+    )
     .map((program) => program ?? 'unknown')
-    .filter((program) => program !== 'server/cli.ts')
+    .filter((program) => program !== 'server/cli.mjs')
     .sort()
 }
 

@@ -1,5 +1,5 @@
 /** One install of its own over the shared servers: a state folder, a partition, names and ports, by both doors. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -51,8 +51,6 @@ export interface InstallWorld {
 export interface WorldOptions {
   /** Where `keyscaler` finds the database, when something stands in between. */
   readonly databasePort?: number
-  /** A folder of compiled code of its own, which worlds may share; absent: the product's, as for an operator. */
-  readonly compiled?: string
   /** Asked at each start: what is added to the environment of `keyscaler`. */
   readonly environment?: () => Readonly<Record<string, string>>
 }
@@ -113,10 +111,7 @@ export async function openInstallWorld(options: WorldOptions = {}): Promise<Inst
   }
   const pool = openPool(mariadb, 2)
   const wizardPort = await freePort()
-  const { compiled } = options
-  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind, ...(compiled && { compiled }) }
-  // Node writes what it compiled at a clean end only, which none that is killed has.
-  if (compiled && !existsSync(compiled)) await startKeyscaler(['apply', '/dev/null', '--dry-run'], surroundings).ended
+  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind }
   const started: Keyscaler[] = []
   let closed = false
   const startUnder = (under: readonly string[], args: readonly string[]) => {

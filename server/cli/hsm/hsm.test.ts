@@ -13,7 +13,7 @@ import { readLunaState, setLunaFaults, setLunaState } from '../../../sandbox/lun
 import { createLunaToken, type LunaToken } from '../../../sandbox/luna/token.ts'
 
 const pin = 'the-crypto-officers-password'
-const cli = join(import.meta.dirname, '../../cli.ts')
+const cli = join(import.meta.dirname, '../../cli.mjs')
 const softHsm = '/usr/lib/softhsm/libsofthsm2.so'
 
 let home: string

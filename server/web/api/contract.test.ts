@@ -228,7 +228,7 @@ describe('the description holds', { timeout: 170_000 }, () => {
   })
 
   test('opened again, a changed answer is planned and applied; the plan of before is refused with what has moved', async () => {
-    const cli = join(import.meta.dirname, '../../cli.ts')
+    const cli = join(import.meta.dirname, '../../cli.mjs')
     await promisify(execFile)(process.execPath, [cli, 'unlock', '--state', world.stateDir])
     token = (await createToken(world.stateDir, 'setup', 600_000)).token
     const steps = { account: { ...answers.account, fullName: 'Ada King' } }

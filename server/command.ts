@@ -1,18 +1,7 @@
-#!/usr/bin/env -S node --min-semi-space-size=8 --v8-pool-size=0
-/**
- * The command: `keyscaler <what>`; `keyscaler --help` lists all. Data on stdout, messages on stderr. Starts with a young
- * generation of 8 MB that holds its modules, in place of one that grows, and with as many helping threads as there are
- * cores for (0 says so; else it is four); docs/performance.md.
- */
-import { enableCompileCache } from 'node:module'
+/** What `keyscaler <what>` does; `keyscaler --help` lists all. Data on stdout, messages on stderr. Started by cli.mjs. */
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { compiledCode } from '../lib/keystore/compiled-code.ts'
 import { product } from './web/product.ts'
-
-// Half of the time to start is the stripping of types: what was compiled once is kept, as it is for the services.
-const { NODE_COMPILE_CACHE: compiled } = compiledCode()
-if (compiled !== undefined) enableCompileCache(compiled)
 
 type Register = (program: Command, defaultState: string) => void
 
@@ -36,18 +25,20 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   license: async () => (await import('./cli/license.ts')).registerLicense
 }
 
-const defaultState = process.env.STATE_DIRECTORY ?? join('/var/lib', 'keyscaler')
+/** Does what the command line asks for; ends the process itself when that is help, or nothing that there is. */
+export async function runCommand(): Promise<void> {
+  const defaultState = process.env.STATE_DIRECTORY ?? join('/var/lib', 'keyscaler')
+  const program = new Command('keyscaler')
+    .description('Installs KeyScaler and runs its services.')
+    .version(`${product.version} (${product.build})`)
+    .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(text) })
+    .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : 2))
 
-const program = new Command('keyscaler')
-  .description('Installs KeyScaler and runs its services.')
-  .version(`${product.version} (${product.build})`)
-  .showSuggestionAfterError()
-  .configureOutput({ outputError: (text, write) => write(text) })
-  .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : 2))
-
-const asked = commands[process.argv[2] ?? '']
-for (const load of asked === undefined ? Object.values(commands) : [asked]) {
-  const register = await load()
-  register(program, defaultState)
+  const asked = commands[process.argv[2] ?? '']
+  for (const load of asked === undefined ? Object.values(commands) : [asked]) {
+    const register = await load()
+    register(program, defaultState)
+  }
+  await program.parseAsync()
 }
-await program.parseAsync()

@@ -1,1 +1,0 @@
-export declare function buildLuna(root: string): string
