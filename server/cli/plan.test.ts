@@ -125,6 +125,28 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     assert.equal((await planned(answers)).changed, true)
   })
 
+  test('what a step that stands should have made, and did not, is made; nothing else is done again', async () => {
+    const wanted = world.answersFile({ account: { ...world.answers.account, fullName: 'Ada King' } })
+    const { steps: none } = await planned(wanted)
+    const since = () =>
+      world.query(`SELECT step, MAX(applied_at) FROM {db}.answers WHERE step <> 'complete' GROUP BY step`)
+    const before = await since()
+    const { logins } = await readLunaState(world.luna.confPath)
+    const topic = `${world.database}.probe`
+    await world.query(`DELETE FROM {db}.ledger WHERE name IN ('${topic}', 'master', 'participant/acme')`)
+    await world.query(`UPDATE {db}.ledger SET state = 'intent' WHERE kind = 'tenant'`)
+    const plan = await planned(wanted)
+    const made = plan.items.filter(({ action }) => action !== 'keep').map(({ kind, why }) => `${kind}: ${why}`)
+    assert.deepEqual(made, ['key: missing', 'tenant: begun and not finished', 'credential: missing', 'topic: missing'])
+    assert.deepEqual([none, plan.steps, plan.changed], [[], ['kms', 'account', 'kafka', 'complete'], true])
+    assert.equal((await applied(wanted)).changed, true)
+    assert.deepEqual(actions((await planned(wanted)).items), ['keep'])
+    assert.deepEqual(await since(), before)
+    // The checks of step 3, and the KMS that the recovery drill starts anew.
+    assert.equal((await readLunaState(world.luna.confPath)).logins, logins + 2)
+    assert.deepEqual(await whatStands(world), wholeInstall)
+  })
+
   test('another password is a change, the same one is none', async () => {
     const password = 'another long pass phrase 9'
     const account = { ...world.answers.account, fullName: 'Ada King', password, passwordAgain: password }

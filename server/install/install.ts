@@ -22,7 +22,7 @@ import { openStore, refuseMovedDatabase } from './install-store.ts'
 import { type Jobs, openJobs } from './jobs/jobs.ts'
 import { openJournals } from './jobs/journal.ts'
 import { keepSecrets, restoreAnswers } from './kept-secrets.ts'
-import { type Plan, type PlanOptions, planAnswers } from './plan.ts'
+import { lacksSome, type Plan, type PlanOptions, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper, type SecretKeeper } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
@@ -165,6 +165,10 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       if (step === 'database') refuseMovedDatabase(boot, submission)
       const secrets = await keepSecrets(keeper, step, submission)
       return opened.store().save(step, expected, { values: submission.values, secrets, findings, actor })
+    },
+    lacks: async (step, submission) => {
+      const { earlier } = await surroundings(step)
+      return lacksSome(submission.effects(earlier), await opened.store().ledger())
     },
     prepare,
     apply: applyIn({ id, stateDir, steps, target, boot, opened, keeper, kms })

@@ -73,6 +73,8 @@ export async function planAnswers(
   const done = new Map(progressOf(steps, answers).map(({ id, state }) => [id, state === 'done']))
   const earlier: Record<string, Submission['values']> = {}
   const changing = new Set<StepId>()
+  /** Asked for as it stands, but something of it was never made: no later step goes stale by that. */
+  const lacking = new Set<StepId>()
   const items: PlanItem[] = []
   const revisions: unknown[] = []
   let open = false
@@ -92,22 +94,23 @@ export async function planAnswers(
     }
     const { submission, changed } = await look
     const because = reasonFor(step, stored, changed, done.get(step.id) === true, staleBecause(steps, step, changing))
-    if (because !== null) changing.add(step.id)
     const effects = submission.effects(earlier)
+    if (because !== null) changing.add(step.id)
+    else if (lacksSome(effects, ground.ledger)) lacking.add(step.id)
     items.push(...itemsOf(step, effects, because, changed, ground.ledger))
     earlier[step.id] = submission.values
     revisions.push([step.id, stored?.revision ?? 0, stored?.appliedAt ?? null, submission.values, changed])
   }
   // Nothing is left to do when setup is locked and every step stands; the last step is what locks it.
   const last = steps.at(-1)
-  if (last !== undefined && (changing.size > 0 || !ground.finished)) changing.add(last.id)
+  if (last !== undefined && (changing.size + lacking.size > 0 || !ground.finished)) changing.add(last.id)
   const left = leftOver(items, ground.ledger)
   const all = [...items, ...left]
   const observed = { install: ground.install, finished: ground.finished, revisions, ledger: ground.ledger, items: all }
   return {
     install: ground.install,
     items: all,
-    steps: steps.map(({ id }) => id).filter((id) => changing.has(id)),
+    steps: steps.map(({ id }) => id).filter((id) => changing.has(id) || lacking.has(id)),
     changed: changing.size > 0,
     hash: createHash('sha256').update(JSON.stringify(observed)).digest('hex')
   }
@@ -213,6 +216,11 @@ function itemsOf(
       why: touched ? (because ?? '') : 'as it is'
     }
   })
+}
+
+/** Of what a step that stands should have made, something is not there by the ledger: a version before this one did not make it. */
+export function lacksSome(effects: readonly Effect[], ledger: readonly LedgerRow[]): boolean {
+  return effects.some((effect) => !ledger.some((row) => row.state === 'done' && isRowOf(effect, row)))
 }
 
 function isRowOf({ kind, name }: Pick<Effect, 'kind' | 'name'>, row: LedgerRow): boolean {

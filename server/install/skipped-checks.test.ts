@@ -22,6 +22,7 @@ test('whoever skips all checks of a peer never calls it, and the reason is kept 
     answers: async () => new Map(),
     finished: () => false,
     prepare: () => {},
+    lacks: async () => false,
     openSecret: async () => '',
     surroundings: async () => surroundings,
     save: async (...[step, , , findings, actor]) => saved.push([step, findings, actor]),

@@ -58,6 +58,8 @@ export interface SubmitGround {
     findings: readonly Finding[],
     actor: string
   ) => Promise<number>
+  /** Something that these answers make is not there by the ledger. */
+  readonly lacks: (step: StepId, submission: Submission) => Promise<boolean>
   /** What the step starts may get ready: never waited for, never fails. */
   readonly prepare: (step: StepId) => void
   /** Applies and marks the revision done. */
@@ -159,8 +161,9 @@ export async function submitStep(
   const isLast = id === ground.steps.at(-1)?.id
   const isDone = progressOf(ground.steps, answers).some((row) => row.id === id && row.state === 'done')
   const sameValues = isDone && !isLast && changed.values.length === 0
-  if (sameValues && !changed.secret) return { ok: true, next: nextOf(ground, id), findings, result: {} }
-  // A new password for the same thing: what was built on it stands.
+  if (sameValues && !changed.secret && !(await ground.lacks(id, submission)))
+    return { ok: true, next: nextOf(ground, id), findings, result: {} }
+  // A new password for the same thing, or a part that was missing: what was built on it stands.
   const appliedAt = sameValues ? (stored?.appliedAt ?? undefined) : undefined
   let saved = false
   try {

@@ -30,11 +30,13 @@ export async function applyAccount(answers: Kept, context: ApplyContext): Promis
   context.report(`Creating administrator ${email}`)
   await context.effect('administrator', email, () => makeAdministrator(database, answers, passwordHash))
 
-  if (await wasShown(database, context.install, tenant)) return {}
+  const credential = `participant/${tenant}`
+  if (await wasShown(database, context.install, tenant)) {
+    await context.effect('credential', credential, () => Promise.resolve())
+    return {}
+  }
   context.report('Creating the participant')
-  const participant = await context.effect('credential', `participant/${tenant}`, () =>
-    makeParticipant(database, kms, tenant)
-  )
+  const participant = await context.effect('credential', credential, () => makeParticipant(database, kms, tenant))
   return {
     showOnce: [
       { label: 'Participant ID', value: participant.id },

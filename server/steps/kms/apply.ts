@@ -50,7 +50,9 @@ export async function applyKms(answers: KmsAnswers, context: ApplyContext): Prom
     if (!prepared || proof.evidence.token?.serial !== record.serial) {
       await prepare(answers, config, host, { record, proof, agent, context })
     } else {
-      // Cut off between this last file and its row in the ledger: all is made, and the row does not say so yet.
+      // All is made: what was cut off between a thing and its row in the ledger, or has no row at all, gets one.
+      await context.effect('key', 'master', () => Promise.resolve())
+      await context.effect('certificate-authority', 'service-ca', () => Promise.resolve())
       await context.effect('certificate', 'wizard', () => Promise.resolve())
     }
   } finally {
