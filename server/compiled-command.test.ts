@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -17,13 +18,19 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fromRoot } from '../sandbox/root.ts'
 import { provideCommand } from '../scripts/prepare/command.mjs'
-import { compiledFolder, findCompiledCommand } from './compiled-command.mjs'
+import { compiledFolder, findCompiledCommand, recordOfCompiled } from './compiled-command.mjs'
+import { whatStands, wholeInstall } from './testing/witness.ts'
+import { type InstallWorld, openInstallWorld } from './testing/world.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'ks-compiled-'))
 const root = join(dir, 'checkout')
 const temporary = join(dir, 'tmp')
 const codeFolder = join(temporary, `keyscaler-compiled-${process.getuid?.()}`)
-after(() => rmSync(dir, { recursive: true, force: true }))
+let world: InstallWorld | undefined
+after(async () => {
+  await world?.close()
+  rmSync(dir, { recursive: true, force: true })
+})
 
 const keyscaler = (args: readonly string[], at = root) => {
   const { NODE_COMPILE_CACHE, ...rest } = process.env
@@ -37,12 +44,23 @@ const keyscaler = (args: readonly string[], at = root) => {
 /** Code that V8 kept of the compiled command: only a run of that one leaves any. */
 const codeOf = (command: string) =>
   readdirSync(codeFolder).filter((name) => name.startsWith(`keyscaler-${command}-`) && !name.includes('.'))
+const compiledName = () => readdirSync(compiledFolder(root)).find((name) => name.endsWith('.cjs')) ?? ''
 const forget = () => rmSync(codeFolder, { recursive: true, force: true })
 
 before(() => {
   mkdirSync(root)
   mkdirSync(temporary)
-  for (const part of ['lib', 'migrations', 'packaging', 'public', 'server', 'services', 'views', 'package.json'])
+  for (const part of [
+    'lib',
+    'migrations',
+    'packaging',
+    'public',
+    'server',
+    'services',
+    'views',
+    'package.json',
+    'tsconfig.json'
+  ])
     cpSync(fromRoot(part), join(root, part), { recursive: true, preserveTimestamps: true })
   mkdirSync(join(root, 'scripts/prepare'), { recursive: true })
   cpSync(fromRoot('scripts/prepare/command.mjs'), join(root, 'scripts/prepare/command.mjs'))
@@ -68,9 +86,25 @@ describe('keyscaler', () => {
     assert.deepEqual(codeOf('config'), [])
   })
 
-  test('says the same compiled, the first time and with the code that was kept', async () => {
+  test('installs from its sources, and plans and applies the same compiled, where there is nothing to change', async () => {
+    world = await openInstallWorld({ checkout: root })
+    const answers = world.answersFile()
+    const { code, stderr } = await world.apply(answers, '--exit').ended
+    assert.equal(code, 0, stderr)
+    assert.deepEqual(await whatStands(world), wholeInstall)
+    const plan = await world.plan(answers, '--output', 'json').ended
     await provideCommand(root)
     assert.ok(findCompiledCommand(root))
+    assert.deepEqual(await world.plan(answers, '--output', 'json').ended, plan)
+    const again = await world.apply(answers, '--exit').ended
+    assert.deepEqual([again.code, JSON.parse(again.stdout).changed], [0, false], again.stderr)
+  })
+
+  test('says the same compiled, the first time and with the code that was kept', async () => {
+    // It is read as one byte a character; read-lunacm.ts has an arrow in its expressions.
+    const text = readFileSync(join(compiledFolder(root), compiledName()), 'latin1')
+    assert.doesNotMatch(text, /[^\0-\x7f]/)
+    assert.match(text, /\\u2192/)
     for (const time of [1, 2]) {
       for (const [index, args] of asked.entries())
         assert.deepEqual(keyscaler(args), fromSources[index], `${time}: ${args}`)
@@ -83,7 +117,10 @@ describe('keyscaler', () => {
     keyscaler(['config', 'validate', '/nothing/answers.yaml'])
     keyscaler(['../../x'])
     keyscaler(['--version'])
-    assert.deepEqual(codeOf(''), [])
+    assert.deepEqual(
+      readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((path) => /(^|\/)keyscaler-[^/]*$/.test(path)),
+      [`tmp/keyscaler-compiled-${process.getuid?.()}`, `checkout/.cache/command/${compiledName()}`].sort().reverse()
+    )
   })
 
   test('keeps more code when a later run needed more, and no more when it did not', () => {
@@ -139,9 +176,27 @@ describe('keyscaler', () => {
     renameSync(moved, root)
   })
 
-  test('runs from its sources when what was compiled cannot be read', () => {
-    for (const name of readdirSync(compiledFolder(root))) writeFileSync(join(compiledFolder(root), name), '')
-    assert.deepEqual(keyscaler(['config', 'defaults']), fromSources[1])
+  test('runs from its sources when what was compiled is damaged, gone, or could have been written by others', () => {
+    const file = join(compiledFolder(root), compiledName())
+    const whole = readFileSync(file)
+    const damages: Readonly<Record<string, () => void>> = {
+      'cut off': () => writeFileSync(file, whole.subarray(0, whole.length / 2)),
+      'of the same length': () => writeFileSync(file, Buffer.alloc(whole.length, '(')),
+      'that do nothing': () => writeFileSync(file, '(function () {})'.padEnd(whole.length)),
+      gone: () => rmSync(file),
+      'recorded by nobody': () => writeFileSync(recordOfCompiled(root), ''),
+      'open to others': () => chmodSync(compiledFolder(root), 0o775)
+    }
+    const record = readFileSync(recordOfCompiled(root))
+    for (const [what, damage] of Object.entries(damages)) {
+      writeFileSync(file, whole)
+      writeFileSync(recordOfCompiled(root), record)
+      assert.ok(findCompiledCommand(root))
+      forget()
+      damage()
+      assert.deepEqual(keyscaler(['config', 'defaults']), fromSources[1], what)
+      assert.deepEqual(codeOf('config'), [], what)
+    }
   })
 })
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Where Node keeps the compiled code of the children and their threads. Without it each of them strips the types of the same files again:
- * a third of a second of work for every opening, and 12 MB for every thread. Plain JavaScript, as all that `keyscaler` needs to find it.
+ * a third of a second of work for every opening, and 12 MB for every thread. Plain JavaScript, since server/cli.mjs imports it.
  */
 import { lstatSync, mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -3,7 +3,6 @@
  * is over what is wanted and what is there, so that `apply` can refuse when the world has moved in between.
  */
 import { createHash } from 'node:crypto'
-import { isDeepStrictEqual } from 'node:util'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { Effect } from '../steps/apply-context.ts'
 import type { DefinedStep, Submission } from '../steps/define-step.ts'
@@ -12,7 +11,7 @@ import type { RawAnswers } from './answers-file.ts'
 import type { StoredAnswers } from './boot-file.ts'
 import { type AnswersByStep, progressOf } from './progress.ts'
 import type { LedgerRow } from './store.ts'
-import { type Difference, differenceOf, readAnswers, type SubmitGround } from './submit.ts'
+import { type Difference, differenceOf, isAsStored, readAnswers, type SubmitGround } from './submit.ts'
 
 /** `leave`: made for earlier answers, not asked for any more, and not taken away by apply. */
 export type PlanAction = 'create' | 'change' | 'keep' | 'leave'
@@ -106,11 +105,13 @@ export async function planAnswers(
   if (last !== undefined && (changing.size + lacking.size > 0 || !ground.finished)) changing.add(last.id)
   const left = leftOver(items, ground.ledger)
   const all = [...items, ...left]
-  const observed = { install: ground.install, finished: ground.finished, revisions, ledger: ground.ledger, items: all }
+  const chosen = steps.map(({ id }) => id).filter((id) => changing.has(id) || lacking.has(id))
+  const { install, finished, ledger } = ground
+  const observed = { install, finished, revisions, ledger, items: all, steps: chosen }
   return {
-    install: ground.install,
+    install,
     items: all,
-    steps: steps.map(({ id }) => id).filter((id) => changing.has(id) || lacking.has(id)),
+    steps: chosen,
     changed: changing.size > 0,
     hash: createHash('sha256').update(JSON.stringify(observed)).digest('hex')
   }
@@ -160,12 +161,6 @@ async function wantedOf(
   throw new AppError('invalid-input', `${step.title}: ${fields.map(([name, why]) => `${name}: ${why}`).join(' ')}`, {
     fields: Object.fromEntries(fields.map(([name, why]) => [`steps/${step.id}/${name}`, why]))
   })
-}
-
-/** The same values and no secret: what is kept stays, and nobody has to be asked to open it. */
-function isAsStored(step: DefinedStep, raw: RawAnswers[string], { values }: StoredAnswers): boolean {
-  const names = Object.keys(raw)
-  return !names.some((name) => step.fields[name]?.secret === true) && isDeepStrictEqual(raw, values)
 }
 
 function staleBecause(steps: readonly DefinedStep[], step: DefinedStep, changing: ReadonlySet<StepId>): string | null {
@@ -218,7 +213,7 @@ function itemsOf(
   })
 }
 
-/** Of what a step that stands should have made, something is not there by the ledger: a version before this one did not make it. */
+/** Of what a step that stands should have made, the ledger does not have something: a version before this one made less, or a row is lost. */
 export function lacksSome(effects: readonly Effect[], ledger: readonly LedgerRow[]): boolean {
   return effects.some((effect) => !ledger.some((row) => row.state === 'done' && isRowOf(effect, row)))
 }

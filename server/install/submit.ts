@@ -79,7 +79,12 @@ export async function readAnswers(
   raw: Readonly<Record<string, unknown>>,
   stored: StoredAnswers | undefined
 ) {
-  if (stored === undefined || !step.keepsSecretsAsTyped) return step.parse(raw)
+  if (stored === undefined) return step.parse(raw)
+  if (!step.keepsSecretsAsTyped) {
+    // What is kept of the secret cannot be typed for the caller; what was applied once stands without it.
+    const stands = stored.appliedAt !== null && isAsStored(step, raw, stored)
+    return stands ? ({ ok: true, submission: step.restore(stored.values, {}), asKept: true } as const) : step.parse(raw)
+  }
   const filled: Record<string, unknown> = { ...raw }
   const lost: Record<string, string> = {}
   for (const field of Object.keys(stored.secrets)) {
@@ -99,6 +104,16 @@ export async function readAnswers(
   const { values } = parsed.submission
   const same = step.secretsBoundTo.every((name) => isDeepStrictEqual(values[name], stored.values[name]))
   return same ? parsed : step.parse(raw)
+}
+
+/** The same values and no secret: what is kept stays, and nobody has to be asked to open it. */
+export function isAsStored(
+  step: DefinedStep,
+  raw: Readonly<Record<string, unknown>>,
+  { values }: StoredAnswers
+): boolean {
+  const names = Object.keys(raw)
+  return !names.some((name) => step.fields[name]?.secret === true) && isDeepStrictEqual(raw, values)
 }
 
 export interface Admitted {
@@ -161,13 +176,18 @@ export async function submitStep(
   const isLast = id === ground.steps.at(-1)?.id
   const isDone = progressOf(ground.steps, answers).some((row) => row.id === id && row.state === 'done')
   const sameValues = isDone && !isLast && changed.values.length === 0
-  if (sameValues && !changed.secret && !(await ground.lacks(id, submission)))
+  const stands = sameValues && !changed.secret
+  if (stands && !(await ground.lacks(id, submission)))
     return { ok: true, next: nextOf(ground, id), findings, result: {} }
   // A new password for the same thing, or a part that was missing: what was built on it stands.
   const appliedAt = sameValues ? (stored?.appliedAt ?? undefined) : undefined
   let saved = false
   try {
-    const revision = await ground.save(id, stored?.revision ?? 0, submission, findings, options.actor)
+    // Nothing to keep anew: cut off, the step still stands, and still lacks what it lacked.
+    const keptAlready = stored !== undefined && (stands || 'asKept' in parsed)
+    const revision = keptAlready
+      ? stored.revision
+      : await ground.save(id, stored?.revision ?? 0, submission, findings, options.actor)
     saved = true
     const result = await ground.apply(id, revision, submission, watch, appliedAt)
     return { ok: true, next: nextOf(ground, id), findings, result }

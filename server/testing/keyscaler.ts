@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fromRoot } from '../../sandbox/root.ts'
@@ -15,6 +16,8 @@ export interface Surroundings {
   /** HOME of the program and its services: marks every process of this install. */
   readonly home: string
   readonly kafka: 'apache' | 'mock'
+  /** The checkout that it is of; absent: this one. */
+  readonly checkout?: string
   /** Added to its environment. */
   readonly environment?: Readonly<Record<string, string>>
   /** A program that runs it, with its arguments; absent: none. */
@@ -51,8 +54,8 @@ const lookEveryMs = 2
 export const asStarted = readFileSync(fromRoot('server/cli.mjs'), 'utf8').split('\n', 1)[0]?.match(/--\S+/g) ?? []
 
 export function startKeyscaler(args: readonly string[], surroundings: Surroundings): Keyscaler {
-  const { confPath, home, kafka, environment, under = [] } = surroundings
-  const program = [...under, process.execPath, ...asStarted, fromRoot('server/cli.mjs'), ...args]
+  const { confPath, home, kafka, checkout = fromRoot('.'), environment, under = [] } = surroundings
+  const program = [...under, process.execPath, ...asStarted, join(checkout, 'server/cli.mjs'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {

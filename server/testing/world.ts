@@ -51,6 +51,8 @@ export interface InstallWorld {
 export interface WorldOptions {
   /** Where `keyscaler` finds the database, when something stands in between. */
   readonly databasePort?: number
+  /** The checkout that `keyscaler` is of; absent: this one. */
+  readonly checkout?: string
   /** Asked at each start: what is added to the environment of `keyscaler`. */
   readonly environment?: () => Readonly<Record<string, string>>
 }
@@ -111,7 +113,8 @@ export async function openInstallWorld(options: WorldOptions = {}): Promise<Inst
   }
   const pool = openPool(mariadb, 2)
   const wizardPort = await freePort()
-  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind }
+  const { checkout } = options
+  const surroundings = { confPath: luna.confPath, home: dir, kafka: kafka.kind, ...(checkout && { checkout }) }
   const started: Keyscaler[] = []
   let closed = false
   const startUnder = (under: readonly string[], args: readonly string[]) => {

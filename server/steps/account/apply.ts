@@ -31,7 +31,7 @@ export async function applyAccount(answers: Kept, context: ApplyContext): Promis
   await context.effect('administrator', email, () => makeAdministrator(database, answers, passwordHash))
 
   const credential = `participant/${tenant}`
-  if (await wasShown(database, context.install, tenant)) {
+  if ((await wasShown(database, context.install, tenant)) && (await hasParticipant(database, tenant))) {
     await context.effect('credential', credential, () => Promise.resolve())
     return {}
   }
@@ -77,6 +77,11 @@ async function wasShown(database: Pool, install: string, tenant: string): Promis
      AND JSON_UNQUOTE(JSON_EXTRACT(answer_values, '$.tenant')) = ? LIMIT 1`,
     [install, tenant]
   )
+  return rows.length > 0
+}
+
+async function hasParticipant(database: Pool, tenant: string): Promise<boolean> {
+  const [rows] = await database.query<RowDataPacket[]>('SELECT 1 FROM participants WHERE tenant = ? LIMIT 1', [tenant])
   return rows.length > 0
 }
 
