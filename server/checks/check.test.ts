@@ -121,6 +121,31 @@ test('what was told while it was observed stands when the deadline passes: the f
   assert.deepEqual(told, ['t.1', 't.2', 't.3'], 'each once, and nothing after the deadline')
 })
 
+test('what fails after the last rung was told is thrown when all other checks are done, and not lost', async () => {
+  const told: string[] = []
+  const full = new Error('ENOSPC: no space left on device, write')
+  const check = defineDiagnosis<number>({
+    id: 't.kept',
+    title: 'Kept',
+    deadlineMs: 1000,
+    ids: ['t.1', 't.2'],
+    rungs: () => [1, 2].map((height) => ({ id: `t.${height}`, title: `Rung ${height}` })),
+    fix: 'Climb.',
+    find: async (_answers, _around, { watch }) => {
+      for (const id of ['t.1', 't.2']) watch.finding?.({ id, title: id, verdict: 'pass', say: 'High enough.', ms: 1 })
+      throw full
+    }
+  })
+  const other = stairs(async () => {
+    await setTimeout(50)
+    return 9
+  })
+  const run = runChecks([check, other], 9, around, { finding: ({ id }) => told.push(id) })
+  await assert.rejects(run, full)
+  assert.deepEqual(told.slice(0, 2), ['t.1', 't.2'])
+  assert.ok(told.length > 2, String(told))
+})
+
 test('what is waited for is named within a second', async () => {
   const waits: string[] = []
   const check = stairs(async (height, { progress }) => {

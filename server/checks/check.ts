@@ -120,7 +120,7 @@ interface DiagnosisRun {
   readonly elapsed: () => number
 }
 
-/** Several findings that are observed and judged in one go, under one deadline. */
+/** Several findings that are observed and judged in one go, under one deadline. Its run throws what fails when all are told. */
 export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<Answers> {
   return {
     ids: spec.ids,
@@ -154,6 +154,8 @@ export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<An
         // What was told stands.
         const rest = rungsHere.slice(told.length)
         const first = rest.find(({ id }) => !skip.has(id))
+        // All is judged, and what came after it failed: there is no rung that could say so.
+        if (first === undefined) throw thrown
         const others = rest.map((rung) => {
           const finding =
             rung === first
@@ -171,14 +173,18 @@ export function defineDiagnosis<Answers>(spec: DiagnosisSpec<Answers>): Check<An
   }
 }
 
-/** Runs independent checks side by side; findings come in the order of the list. */
+/** Runs independent checks side by side; findings come in the order of the list. @throws what a check could not put into a finding */
 export async function runChecks<Answers>(
   checks: readonly Check<Answers>[],
   answers: Answers,
   around: CheckSurroundings,
   watch: CheckWatcher = {}
 ): Promise<Finding[]> {
-  return (await Promise.all(checks.map((check) => check.run(answers, around, watch)))).flat()
+  const runs = await Promise.allSettled(checks.map((check) => check.run(answers, around, watch)))
+  return runs.flatMap((run) => {
+    if (run.status === 'rejected') throw run.reason
+    return run.value
+  })
 }
 
 /** A rung that was left out is never judged. */
