@@ -10,12 +10,12 @@ import { compiledCode } from '../lib/keystore/compiled-code.mjs'
 import type { KeyAlgorithm } from '../lib/keystore/keystore.ts'
 import { startChild, whenReady } from '../sandbox/child.ts'
 import type { MariadbAddress } from '../sandbox/mariadb.ts'
+import { startFlags } from '../scripts/prepare/start-flags.mjs'
 import { readLivingRecord } from '../server/deploy/process/pid-record.ts'
 import { askReadiness } from '../server/deploy/process/readiness.ts'
 import { readDeployedConfig, runFolder } from '../server/deploy/process/run-folder.ts'
 import { end } from '../server/deploy/process/running-process.ts'
 import { isListening, reachOf } from '../server/deploy/process/service-request.ts'
-import { asStarted } from '../server/testing/keyscaler.ts'
 import { catalog, type ServiceName } from '../services/catalog.ts'
 import type { BenchToken } from './token.ts'
 
@@ -96,7 +96,7 @@ export async function startsAlone(stateDir: string): Promise<Readonly<Record<Ser
 async function wizardAlone(): Promise<number> {
   const began = performance.now()
   const child = fork(join(root, 'server/cli.mjs'), ['apply', '--help'], {
-    execArgv: asStarted,
+    execArgv: startFlags(root),
     stdio: 'ignore'
   })
   const [code] = await once(child, 'exit')

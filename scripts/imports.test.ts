@@ -48,7 +48,7 @@ const allowed: readonly (readonly [room: string, may: readonly string[]])[] = [
 /** Tests and what only tests use may start the sandbox; demo and e2e use everything from outside. */
 const isProof = (file: string) => /\.test\.ts$|\.contract\.ts$|(^|[/-])testing(\.ts$|\/)|^server\/crash\//.test(file)
 
-const files = globSync(['server/**/*.ts', 'services/**/*.ts', 'lib/**/*.ts', 'sandbox/**/*.ts'], { cwd: root }).sort()
+const files = globSync('{server,services,lib,sandbox}/**/*.{ts,mjs}', { cwd: root }).sort()
 
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8')

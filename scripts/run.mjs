@@ -1,9 +1,9 @@
 // The one entry of `npm start`, `npm test` and `npm run demo|bench|keyscaler|test:crash`: makes sure of what the command needs, then
 // becomes it. Plain JavaScript with nothing installed, so that any Node >= 20 can run it.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { becomeProgram } from './prepare/become.mjs'
 import { prepare } from './prepare/prepare.mjs'
+import { startFlags } from './prepare/start-flags.mjs'
 
 const root = join(import.meta.dirname, '..')
 const programs = {
@@ -25,8 +25,6 @@ if (!Object.hasOwn(programs, command)) {
 process.env.PATH = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`
 const node = await prepare(root, command)
 if (node === null) process.exit(1)
-// As the first line of server/cli.mjs has them.
-const [start] = command === 'keyscaler' ? readFileSync(join(root, 'server/cli.mjs'), 'utf8').split('\n', 1) : ['']
-const flags = start.match(/--\S+/g) ?? []
+const flags = command === 'keyscaler' ? startFlags(root) : []
 const [program, ...fixed] = programs[command]
 await becomeProgram(node, [...flags, join(root, program), ...fixed, ...args])

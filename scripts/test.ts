@@ -5,11 +5,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { compiledCode } from '../lib/keystore/compiled-code.mjs'
 import { startSandbox } from '../sandbox/sandbox.ts'
 import { sharedParts, sharedSandboxVariable, shareSandbox } from '../sandbox/testing.ts'
 import { browserWork } from './testing/browser.ts'
 import { checkWork } from './testing/checks.ts'
-import { shareCompiledCode } from './testing/compiled.ts'
 import { runInLanes } from './testing/lanes.ts'
 import { closingLines, nothing, type Tally, total } from './testing/tally.ts'
 import { findTestFiles, testFileWork } from './testing/unit.ts'
@@ -48,7 +48,8 @@ async function runAll(): Promise<Tally[]> {
     ...(only.length === 0 ? checkWork(signal) : []),
     ...testFileWork(findTestFiles(only), signal)
   ]
-  shareCompiledCode()
+  // Else each test file, and what it starts, strips the types of the same files again.
+  Object.assign(process.env, compiledCode())
   const sandbox = await startSandbox({ parts: sharedParts, report: (line) => console.log(line) })
   try {
     const addresses = join(folder, 'sandbox.json')

@@ -37,7 +37,7 @@ export function stateOfSource(path) {
 
 /**
  * The compiled command, when every file that it was made of is as it was then (a look at 400 files, which takes 3 ms), and
- * nobody can have written it who could not have written the sources.
+ * only the owner of the sources, or who runs it now, can have written it.
  * @param {string} root
  * @returns {CompiledCommand | undefined}
  */

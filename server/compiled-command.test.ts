@@ -112,9 +112,10 @@ describe('keyscaler', () => {
     keyscaler(['config', 'validate', '/nothing/answers.yaml'])
     keyscaler(['../../x'])
     keyscaler(['--version'])
+    const paths = readdirSync(dir, { recursive: true, encoding: 'utf8' })
     assert.deepEqual(
-      readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((path) => /(^|\/)keyscaler-[^/]*$/.test(path)),
-      [`tmp/keyscaler-compiled-${process.getuid?.()}`, `checkout/.cache/command/${compiledName()}`].sort().reverse()
+      paths.filter((path) => /(^|\/)keyscaler-[^/]*$/.test(path)).sort(),
+      [`checkout/.cache/command/${compiledName()}`, `tmp/keyscaler-compiled-${process.getuid?.()}`].sort()
     )
   })
 

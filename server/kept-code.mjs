@@ -89,8 +89,19 @@ function keepCode(script, kept, known) {
     renameSync(unfinished, kept)
     forgetOlder(kept)
   } catch {
-    // The next run begins without it.
+    forget(unfinished)
+  }
+}
+
+/**
+ * The next run begins without it, and this one ends as it was going to, whatever the disk says.
+ * @param {string} unfinished
+ */
+function forget(unfinished) {
+  try {
     rmSync(unfinished, { force: true })
+  } catch {
+    // forgetOlder() takes it when the sources are others.
   }
 }
 

@@ -1,5 +1,5 @@
 /** What is remembered about the logins at one token: a small file, replaced as a whole. Holds no PIN. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { z } from 'zod'
 import { AppError } from '../errors/app-error.ts'
@@ -59,7 +59,8 @@ export function writeDurably(path: string, content: string): void {
   const draft = `${path}.${process.pid}.new`
   const file = openSync(draft, 'w', 0o600)
   try {
-    writeSync(file, content)
+    // All of it: a disk that fills up may take less at once and say nothing.
+    writeFileSync(file, content)
     fsyncSync(file)
   } finally {
     closeSync(file)

@@ -125,7 +125,7 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     assert.equal((await planned(answers)).changed, true)
   })
 
-  test('what a step that stands should have made, and did not, is made; nothing else is done again', async () => {
+  test('what the ledger does not have of a step that stands is made, and no later step goes stale by it', async () => {
     // As it is exported: of the administrator's password only a hash is kept.
     const { tenant, email } = world.answers.account
     const wanted = world.answersFile({ account: { tenant, email, fullName: 'Ada King' } })

@@ -1,9 +1,6 @@
 /** A few of the points that `npm run test:crash` goes through by the hundred, one of each sort. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { openInstallWorld } from '../testing/world.ts'
 import { differences } from './digest.ts'
 import { diskPoints, killPoints, nameOf, pointFrom, sample } from './points.ts'
@@ -11,12 +8,10 @@ import { race } from './races.ts'
 import { type Reference, referenceRun, runPoint } from './run-point.ts'
 
 describe('kill points', { timeout: 110_000 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'ks-crash-'))
   let reference: Reference
   before(async () => {
     reference = await referenceRun()
   })
-  after(() => rmSync(folder, { recursive: true, force: true }))
 
   test('there are thousands: every call and every statement of an install, from both sides', () => {
     const { calls, packets } = reference

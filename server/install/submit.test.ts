@@ -1,13 +1,15 @@
 /** What an empty secret field means: the kept one, but never on another way than the one for which it was typed. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { surroundings } from '../checks/testing.ts'
 import { databaseStep } from '../steps/database/step.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import { kafkaStep } from '../steps/kafka/step.ts'
 import { kmsStep } from '../steps/kms/step.ts'
+import { memcachedStep } from '../steps/memcached/step.ts'
 import { mqsStep } from '../steps/mqs/step.ts'
 import type { StoredAnswers } from './boot-file.ts'
-import { readAnswers } from './submit.ts'
+import { readAnswers, type SubmitGround, submitStep } from './submit.ts'
 
 const certificate = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----'
 const certificateKey = '-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----'
@@ -102,4 +104,36 @@ test('a secret is taken as it was typed, spaces at its ends included; other answ
   assert.ok(parsed.ok)
   assert.equal(parsed.submission.values.partition, 'HSMoDnFIPS')
   assert.deepEqual(await parsed.submission.keepSecrets(), { password: ' a password ' })
+})
+
+test('a step that stands is applied again only for what it lacks, in the revision that it has: cut off, it still stands', async () => {
+  const values = { servers: ['127.0.0.1:11211'], prefix: 'ks:' }
+  const appliedAt = '2026-11-30T06:00:00.000Z'
+  const stored = { revision: 4, values, secrets: {}, findings: [], actor: 'script', at: appliedAt, appliedAt }
+  const done: unknown[] = []
+  let lacks = false
+  const ground: SubmitGround = {
+    steps: [memcachedStep, kafkaStep],
+    answers: async () => new Map([['memcached', stored]]),
+    finished: () => false,
+    prepare: () => {},
+    lacks: async () => lacks,
+    openSecret: async () => '',
+    surroundings: async () => surroundings,
+    save: async () => done.push('saved'),
+    apply: async (step, revision, _submission, _watch, at) => {
+      done.push([step, revision, at])
+      return {}
+    }
+  }
+  const skip = [{ check: 'memcached.servers-answer', reason: 'the servers come in May' }]
+  const submit = async (raw: object) => (await submitStep(ground, 'memcached', { ...raw }, options)).ok
+  const options = { continueAnyway: false, actor: 'script', skip }
+  assert.ok(await submit(values))
+  assert.deepEqual(done, [])
+  lacks = true
+  assert.ok(await submit(values))
+  assert.deepEqual(done, [['memcached', 4, appliedAt]])
+  assert.ok(await submit({ ...values, prefix: 'other:' }))
+  assert.deepEqual(done.slice(1), ['saved', ['memcached', 2, undefined]])
 })

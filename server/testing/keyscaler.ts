@@ -4,11 +4,11 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fromRoot } from '../../sandbox/root.ts'
+import { startFlags } from '../../scripts/prepare/start-flags.mjs'
 
 export interface Surroundings {
   /** Folder of the partition's Chrystoki.conf. */
@@ -50,12 +50,9 @@ export interface Keyscaler {
 
 const lookEveryMs = 2
 
-/** Node's flags, as the first line of server/cli.mjs has them. */
-export const asStarted = readFileSync(fromRoot('server/cli.mjs'), 'utf8').split('\n', 1)[0]?.match(/--\S+/g) ?? []
-
 export function startKeyscaler(args: readonly string[], surroundings: Surroundings): Keyscaler {
   const { confPath, home, kafka, checkout = fromRoot('.'), environment, under = [] } = surroundings
-  const program = [...under, process.execPath, ...asStarted, join(checkout, 'server/cli.mjs'), ...args]
+  const program = [...under, process.execPath, ...startFlags(checkout), join(checkout, 'server/cli.mjs'), ...args]
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...program], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     env: {
