@@ -5,7 +5,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
-import { startTimeOf } from '../../../lib/process/start-time.ts'
+import { parentOf, startTimeOf } from '../../../lib/process/start-time.ts'
 
 const recordSchema = z.strictObject({
   pid: z.int().min(1),
@@ -41,7 +41,8 @@ export async function readLivingRecord(file: string): Promise<PidRecord | null> 
 
 /**
  * Processes of ours that were started with this configuration file, recorded or not: a wizard that is killed between
- * starting a service and writing its record must leave no orphan.
+ * starting a service and writing its record must leave no orphan. A child of one of them that has its parent's arguments is
+ * none: it is about to become another program (a key-store agent between fork and execve), and ends with its parent.
  */
 export async function pidsServing(configFile: string): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number)
@@ -53,7 +54,8 @@ export async function pidsServing(configFile: string): Promise<number[]> {
       return serves && startTimeOf(pid) !== null
     })
   )
-  return pids.filter((pid, index) => serving[index] && pid !== process.pid)
+  const found = pids.filter((_, index) => serving[index])
+  return found.filter((pid) => pid !== process.pid && !found.includes(parentOf(pid) ?? 0))
 }
 
 function parseJson(text: string): unknown {
