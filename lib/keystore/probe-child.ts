@@ -3,6 +3,7 @@
  * crash at any line; what it has learnt was sent before. Nothing else may import this program.
  */
 import { once } from 'node:events'
+import { flushCompileCache } from 'node:module'
 import { userInfo } from 'node:os'
 import pkcs11js from 'pkcs11js'
 import { callFailure } from './ckr-error.ts'
@@ -240,4 +241,6 @@ try {
   if (!(error instanceof CallRefused)) throw error
   tell({ kind: 'facts', facts: { stopped: { step: current, why: 'refused', failure: error.failure } } })
 }
+// Now, because this process is ended by a signal, and Node writes it at the exit.
+flushCompileCache()
 tell({ kind: 'end' })

@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -148,5 +157,18 @@ describe('a library that misbehaves in a call', async () => {
 
   it('may print on stdout as much as it likes', async () => {
     assert.equal((await ask('*=print')).stopped, null)
+  })
+
+  it('leaves what Node compiled for the next child, which is ended by a signal too', async () => {
+    const module = evilLibrary('kept', '')
+    const config = JSON.stringify({ profile: 'gemalto-safenet', module, slot: 3, partition: 'x' })
+    const program = `import { probeToken } from ${JSON.stringify(new URL('./probe.ts', import.meta.url).href)}
+      await probeToken(${config})`
+    const TMPDIR = join(folder, 'kept')
+    mkdirSync(TMPDIR)
+    execFileSync(process.execPath, ['--input-type=module', '-e', program], { env: { TMPDIR } })
+    const kept = readdirSync(join(TMPDIR, `keyscaler-compiled-${process.getuid?.()}`), { recursive: true })
+    // The program and what it imports from this folder.
+    assert.ok(kept.length > 10, kept.join())
   })
 })
