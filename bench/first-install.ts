@@ -10,7 +10,7 @@ import { Device } from '../sandbox/demo/device.ts'
 import { sharedParts, sharedSandbox } from '../sandbox/testing.ts'
 import { type InstallWorld, openInstallWorld } from '../server/testing/world.ts'
 import { type Benchmark, median, rateOf } from './benchmark.ts'
-import { keysAlone, migrationsAlone, startsAlone } from './install-floors.ts'
+import { keysAlone, migrationsAlone, restartAlone, startsAlone } from './install-floors.ts'
 import { newToken } from './token.ts'
 
 const secondApplies = 10
@@ -41,6 +41,10 @@ export const installBenchmark: Benchmark = {
               world = await openInstallWorld()
               return firstCertificate(world)
             },
+            restart: async () => {
+              if (world === undefined) throw new Error('nothing is installed')
+              return perSecond(await restartAlone(world.stateDir))
+            },
             starts: async () => {
               if (world === undefined) throw new Error('nothing is installed')
               const times = await startsAlone(world.stateDir)
@@ -54,6 +58,12 @@ export const installBenchmark: Benchmark = {
               name: 'sum of floors / apply',
               floor: 1 / 2,
               aim: 1 / 1.3,
+              of: (rates) => sumOfTimes(rates, ['migrations', 'keys', 'starts', 'restart']) * rateOf(rates, 'apply')
+            },
+            {
+              name: 'without the restart',
+              floor: null,
+              aim: null,
               of: (rates) => sumOfTimes(rates, ['migrations', 'keys', 'starts']) * rateOf(rates, 'apply')
             }
           ],
