@@ -1,4 +1,4 @@
-/** The scripted door of a wizard that may be killed at any time: posts steps, reads their phases, asks for progress. */
+/** The scripted door of a wizard that may be killed at any time: posts steps, reads their phases, waits until they are done. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -7,12 +7,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { StepId } from '../steps/step.ts'
 import type { InstallWorld } from './world.ts'
 
-export interface Standing {
-  readonly id: StepId
-  readonly state: string
-  readonly pending: boolean
-}
-
 export interface Script {
   /**
    * @param phase told what is being done, as it is done
@@ -20,8 +14,10 @@ export interface Script {
    * @throws Error with the wizard's words when it refused
    */
   readonly post: (step: StepId, phase?: (text: string) => void) => Promise<'done' | 'cut'>
-  readonly progress: () => Promise<readonly Standing[]>
-  /** Asks again and again, also while the wizard is only being started, until nobody wants to know any more. */
+  /**
+   * Until the step is done and the job that did it has ended: the next post would be told that it is under way. Asks again and
+   * again, also while the wizard is only being started, until nobody wants to know any more.
+   */
   readonly untilDone: (step: StepId, wanted: AbortSignal) => Promise<void>
 }
 
@@ -35,14 +31,20 @@ export async function openScript({ url, stateDir, answers }: InstallWorld): Prom
   const { token } = (await entered.json()) as { token: string }
   const bearer = { authorization: `Bearer ${token}` }
 
-  const progress = async (): Promise<readonly Standing[]> => {
-    const answer = await fetch(`${url}/setup/progress`, { headers: { ...json, ...bearer } })
-    if (answer.status === 503) return [] // It listens, and is not there yet.
-    if (!answer.ok) throw new Error(`progress: ${answer.status} ${await answer.text()}`)
-    return ((await answer.json()) as { steps: readonly Standing[] }).steps
+  /** Null: it listens, and is not there yet. */
+  const read = async <T>(path: string): Promise<T | null> => {
+    const answer = await fetch(`${url}${path}`, { headers: { ...json, ...bearer } })
+    if (answer.status === 503) return null
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`)
+    return (await answer.json()) as T
+  }
+  const isOver = async (step: StepId): Promise<boolean> => {
+    const progress = await read<{ steps: readonly { id: StepId; state: string }[] }>('/setup/progress')
+    if (progress?.steps.find(({ id }) => id === step)?.state !== 'done') return false
+    const all = await read<{ jobs: readonly { endedAt: string | null }[] }>('/setup/jobs')
+    return all?.jobs.every(({ endedAt }) => endedAt !== null) === true
   }
   return {
-    progress,
     post: async (step, phase = () => {}) => {
       const headers = { ...json, ...bearer }
       const body = JSON.stringify(answers[step])
@@ -61,11 +63,11 @@ export async function openScript({ url, stateDir, answers }: InstallWorld): Prom
     },
     untilDone: async (step, wanted) => {
       while (!wanted.aborted) {
-        const rows = await progress().catch((thrown) => {
-          if (thrown instanceof TypeError) return []
+        const over = await isOver(step).catch((thrown) => {
+          if (thrown instanceof TypeError) return false
           throw thrown
         })
-        if (rows.find(({ id }) => id === step)?.state === 'done') return
+        if (over) return
         await pause(askEveryMs)
       }
     }
