@@ -95,6 +95,8 @@ export class AgentCalls {
         return this.#random(ask)
       case 'destroy':
         return this.#destroy(ask.id)
+      case 'isEmpty':
+        return this.#threads.run('isEmpty', ask)
       case 'ping':
         return this.#threads.run('ping', ask)
       case 'encrypt': {

@@ -77,7 +77,13 @@ async function answer(job: Job): Promise<JobAnswer> {
 
 const gone = { code: 'key-store-unavailable', fatal: true } as const
 
-const keepers: ReadonlySet<string> = new Set(['look', 'taken', 'destroy', 'ping'] satisfies KeeperJob['op'][])
+const keepers: ReadonlySet<string> = new Set([
+  'look',
+  'taken',
+  'destroy',
+  'isEmpty',
+  'ping'
+] satisfies KeeperJob['op'][])
 
 function isKeepers(job: Job): job is Extract<Job, KeeperJob> {
   return keepers.has(job.op)

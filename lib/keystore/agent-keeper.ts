@@ -83,6 +83,8 @@ export class KeeperWork {
         return this.#keys.taken(ask.id)
       case 'destroy':
         return this.#keys.destroy(ask.id)
+      case 'isEmpty':
+        return this.#keys.areNone()
       case 'ping':
         refuseLoggedOut(this.#token.library, this.#token.anchor)
         return null

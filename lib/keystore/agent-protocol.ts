@@ -21,6 +21,8 @@ export interface AgentOperations {
   }
   random: { ask: { readonly bytes: number }; answer: Uint8Array }
   destroy: { ask: { readonly id: string }; answer: boolean }
+  /** Has it no key of anybody? */
+  isEmpty: { ask: Record<never, never>; answer: boolean }
   ping: { ask: Record<never, never>; answer: null }
   encrypt: {
     ask: { readonly id: string; readonly plaintext: Uint8Array; readonly aad: Uint8Array }

@@ -30,6 +30,7 @@ export interface KeeperJobs {
   /** Is there anything under this id, even half a key? */
   taken: { ask: { readonly id: string }; answer: boolean }
   destroy: AgentOperations['destroy']
+  isEmpty: AgentOperations['isEmpty']
   ping: AgentOperations['ping']
 }
 

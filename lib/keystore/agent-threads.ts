@@ -278,5 +278,5 @@ function powerOfTwo(atLeast: number): number {
 }
 
 function isKeepers(op: JobName): boolean {
-  return op === 'look' || op === 'taken' || op === 'destroy' || op === 'ping'
+  return op === 'look' || op === 'taken' || op === 'destroy' || op === 'isEmpty' || op === 'ping'
 }

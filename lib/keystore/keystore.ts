@@ -67,6 +67,8 @@ export interface KeyStore {
   random: (bytes: number) => Promise<Uint8Array>
   /** Destroys a key by id (tests and undo); false when it was not there. */
   destroyKey: (id: string) => Promise<boolean>
+  /** True when it holds no secret and no private key, whoever made them. */
+  isEmpty: () => Promise<boolean>
   /** One cheap call to the token (C_GetSessionInfo) with its deadline; throws AppError key-store-unavailable. Never logs in. */
   ping: () => Promise<void>
   close: () => Promise<void>

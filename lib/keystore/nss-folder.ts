@@ -1,6 +1,6 @@
 /** The folder of an NSS key store, looked at without opening it. */
 import { constants } from 'node:fs'
-import { access, chown, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { access, chown, mkdtemp, readdir, rm, rmdir, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { NssFolder } from './probe-messages.ts'
@@ -22,6 +22,12 @@ export async function inspectNssFolder(path: string): Promise<NssFolder> {
     foreignFiles: names.filter((name) => !ours.test(name)).slice(0, 20),
     openToOthers: (info.mode & 0o077) !== 0
   }
+}
+
+/** Removes a key store for good, and its folder when nothing else is in it. Nobody may have it open. */
+export async function removeNssStore(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) if (ours.test(name)) await rm(join(folder, name), { force: true })
+  if ((await readdir(folder)).length === 0) await rmdir(folder)
 }
 
 /**

@@ -152,6 +152,8 @@ class AgentKeyStore implements KeyStore, EncryptsData {
     return await this.#client.ask('destroy', { id })
   }
 
+  isEmpty: KeyStore['isEmpty'] = async () => await this.#client.ask('isEmpty', {})
+
   ping: KeyStore['ping'] = async () => {
     await this.#client.ask('ping', {})
   }

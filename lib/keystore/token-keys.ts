@@ -47,6 +47,13 @@ export class TokenKeys {
     return objects.length > 0
   }
 
+  /** No secret and no private key, whoever made it. */
+  areNone(): boolean {
+    const kinds = [pkcs11js.CKO_SECRET_KEY, pkcs11js.CKO_PRIVATE_KEY]
+    const inToken = { type: pkcs11js.CKA_TOKEN, value: true }
+    return kinds.every((kind) => this.#search([{ type: pkcs11js.CKA_CLASS, value: kind }, inToken], 1).length === 0)
+  }
+
   /** Proves that the login really works: an expired password shows at the first operation only. */
   touch(): void {
     this.#search([{ type: pkcs11js.CKA_CLASS, value: pkcs11js.CKO_SECRET_KEY }], 1)

@@ -86,6 +86,23 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
     assert.deepEqual(await whatStands(world), before)
   })
 
+  test('refuses a name that is not of this install, before anything is begun', async () => {
+    const { luna, database } = world
+    const before = await whatStands(world)
+    const others = [
+      ['--delete-keys', luna.label.slice(1), luna.label],
+      ['--delete-database', 'another', database],
+      ['--leave-unreadable', 'another', database]
+    ] as const
+    for (const [option, typed, right] of others) {
+      for (const way of ['--yes', '--plan']) {
+        const { code, stderr } = await world.destroy(way, option, typed).ended
+        assert.deepEqual([code, stderr.includes(`${option} "${right}"`)], [3, true], stderr)
+      }
+    }
+    assert.deepEqual(await whatStands(world), before)
+  })
+
   test('takes away all but the keys, which it names, and lets an install follow', async () => {
     const keys = await objectsIn(world)
     const { logins } = await readLunaState(world.luna.confPath)
@@ -105,6 +122,17 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
     await installed()
   })
 
+  test('keeps what earlier installs have left on the list: nothing else tells of their keys', async () => {
+    const file = join(world.stateDir, leftFile)
+    const before = JSON.parse(readFileSync(file, 'utf8'))
+    await destroyed()
+    const after = JSON.parse(readFileSync(file, 'utf8'))
+    assert.deepEqual(after.slice(0, before.length), before)
+    assert.deepEqual([before.length, after.length], [4, 8])
+    assert.equal(new Set(after.map(({ install }: { install: string }) => install)).size, 2)
+    await installed()
+  })
+
   test('destroys keys only when the token is named, with one login, and only its own', async () => {
     const all = await objectsIn(world)
     const { logins } = await readLunaState(world.luna.confPath)
@@ -114,7 +142,7 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
       []
     )
     assert.equal((await readLunaState(world.luna.confPath)).logins - logins, 1)
-    assert.equal((await objectsIn(world)).length, all.length / 2)
+    assert.equal((await objectsIn(world)).length, (all.length / 3) * 2)
   })
 
   test('never drops a database with enrolled devices unless it is named; the rest goes', async () => {
@@ -134,11 +162,9 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
       /its 2 data keys .* unreadable for good; its 1 certificate authorities could issue and renew nothing/
     )
     const before = await whatStands(world)
-    for (const more of [[], ['--leave-unreadable', 'another']]) {
-      const refused = await world.destroy('--yes', '--delete-keys', luna.label, ...more).ended
-      assert.equal(refused.code, 7, refused.stderr)
-      assert.match(refused.stderr, new RegExp(`--delete-database ${database}.*--leave-unreadable ${database}`))
-    }
+    const refused = await world.destroy('--yes', '--delete-keys', luna.label).ended
+    assert.equal(refused.code, 7, refused.stderr)
+    assert.match(refused.stderr, new RegExp(`--delete-database ${database}.*--leave-unreadable ${database}`))
     assert.deepEqual(await whatStands(world), before, 'nothing was begun')
 
     const { code, stdout, stderr } = await world.destroy(
@@ -167,6 +193,26 @@ describe('keyscaler destroy', { concurrency: 1, timeout: 240_000 }, () => {
       }
     }
     if (existsSync(join(world.stateDir, 'boot.json'))) await destroyed('--delete-keys', world.luna.label)
+    assert.deepEqual(await residue(), nothing)
+  })
+
+  test('cut off, it goes on with the names that are given now, and its plan is that of what is left to do', async () => {
+    await installed()
+    await world.query(
+      `INSERT INTO {db}.devices (id, tenant, name, registration_id, created_at) VALUES (UUID(), 'acme', 'one', UUID(), NOW())`
+    )
+    const { luna, database } = world
+    const keys = await objectsIn(world)
+    await world.destroy('--yes').killedWhenItSays(/key master: left/)
+    const plan = await world.destroy('--plan').ended
+    assert.match(plan.stdout, new RegExp(`schema ${database} \\(stays: 1 devices`))
+    assert.match(plan.stdout, /key master \(stays: destroyed only with --delete-keys/)
+    const items = await destroyed('--delete-keys', luna.label, '--delete-database', database)
+    assert.deepEqual(
+      items.filter(({ outcome }) => typeof outcome === 'object'),
+      []
+    )
+    assert.ok((await objectsIn(world)).length < keys.length)
     assert.deepEqual(await residue(), nothing)
   })
 

@@ -6,8 +6,19 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import { compiledCode } from '../../lib/keystore/compiled-code.mjs'
 import { processTarget } from '../deploy/targets/process.ts'
 import { hasInstall } from '../install/boot-file.ts'
-import { clearState, type DestroyItem, type DestroyTask, destroyInstall, removeEmptyState } from '../install/destroy.ts'
-import { type DestroyForecast, destroyForecast, refuseUnreadable } from '../install/destroy-forecast.ts'
+import {
+  type DestroyItem,
+  type DestroyTask,
+  destroyInstall,
+  forgetDestroy,
+  removeEmptyState
+} from '../install/destroy.ts'
+import {
+  type DestroyForecast,
+  destroyForecast,
+  refuseOtherNames,
+  refuseUnreadable
+} from '../install/destroy-forecast.ts'
 import { isBeingDestroyed } from '../install/destroy-record.ts'
 import { type Install, openInstall } from '../install/install.ts'
 import { takeStateLock } from '../install/state-lock.ts'
@@ -23,6 +34,7 @@ interface DestroyFlags {
   readonly deleteKeys?: string
   readonly deleteDatabase?: string
   readonly leaveUnreadable?: string
+  readonly gone: readonly ('database' | 'kafka')[]
   readonly output: 'text' | 'json'
 }
 
@@ -36,6 +48,12 @@ export function registerDestroy(program: Command, defaultState: string): void {
     .option('--delete-keys <label>', 'label of the token: destroy the keys of this install in it')
     .option('--delete-database <name>', 'drop the database although devices are enrolled in it')
     .option('--leave-unreadable <name>', 'destroy the keys although the database that they open is left')
+    .addOption(
+      program
+        .createOption('--gone <what...>', 'it is gone for good: take away the rest, and list what was in it')
+        .choices(['database', 'kafka'])
+        .default([], 'nothing')
+    )
     .addOption(program.createOption('--output <format>', 'how').choices(['text', 'json']).default('text'))
     .action((flags: DestroyFlags) => ending(() => runDestroy(flags)))
 }
@@ -46,23 +64,41 @@ async function runDestroy(flags: DestroyFlags): Promise<void> {
   if (!known && !isBeingDestroyed(stateDir)) {
     throw new AppError('not-found', `There is no install in ${stateDir}.`, { cure: 'Name its state folder: --state.' })
   }
+  // A look changes nothing, and may be had while services run.
+  if (flags.plan) return await plan(stateDir, known, flags)
   const unlock = await takeStateLock(stateDir)
   try {
-    // Killed after its last effect: only the folder was left to be cleared.
-    if (!known) await clearState(stateDir, [])
-    else await destroy(stateDir, flags)
+    if (known) await destroy(stateDir, flags)
+    else await forgetDestroy(stateDir)
   } finally {
     unlock()
   }
-  if (!flags.plan) await removeEmptyState(stateDir)
+  await removeEmptyState(stateDir)
+}
+
+async function plan(stateDir: string, known: boolean, flags: DestroyFlags): Promise<void> {
+  if (!known) return say(`All is taken away; keyscaler destroy clears ${stateDir}.`)
+  const install = await openInstall({ stateDir, steps, target: processTarget({ stateDir, root }), destroying: true })
+  try {
+    const { confirmed, gone } = wishes(flags)
+    await refuseOtherNames(install, confirmed)
+    showPlan(install, await destroyForecast(install, confirmed, gone), flags)
+  } finally {
+    await install.close()
+  }
+}
+
+function wishes({ deleteKeys: keys, deleteDatabase: database, leaveUnreadable: unreadable, gone }: DestroyFlags) {
+  const confirmed = { keys, database, unreadable }
+  return { confirmed, gone: { database: gone.includes('database'), kafka: gone.includes('kafka') } }
 }
 
 async function destroy(stateDir: string, flags: DestroyFlags): Promise<void> {
   const target = processTarget({ stateDir, root })
   const install = await openInstall({ stateDir, steps, target, destroying: true })
-  const confirmed = { keys: flags.deleteKeys, database: flags.deleteDatabase, unreadable: flags.leaveUnreadable }
-  const forecast = await destroyForecast(install, confirmed)
-  if (flags.plan) return await showPlan(install, forecast, flags)
+  const { confirmed, gone } = wishes(flags)
+  await refuseOtherNames(install, confirmed)
+  const forecast = await destroyForecast(install, confirmed, gone)
   refuseUnreadable(forecast, confirmed)
   await askBefore(forecast, flags)
   const teller = workTeller(flags.output, tasksOf(forecast), 'Ctrl-C ends it; run again, it goes on from there.')
@@ -72,6 +108,7 @@ async function destroy(stateDir: string, flags: DestroyFlags): Promise<void> {
       install,
       steps,
       confirmed,
+      gone,
       watch: {
         begins: teller.begin,
         phase: teller.phase,
@@ -95,6 +132,7 @@ const taskTitles: Readonly<Record<DestroyTask, string>> = {
   certificate: 'Certificates',
   'certificate-authority': 'Certificate authorities',
   key: 'Keys',
+  'key-store': 'Software key store',
   credential: 'Credentials',
   administrator: 'Administrators',
   license: 'License',
@@ -119,8 +157,7 @@ function sayCompiled(): void {
   if (folder !== undefined) say(`Compiled code that other installs of this user share stays in ${folder}.`)
 }
 
-async function showPlan(install: Install, forecast: DestroyForecast, { output }: DestroyFlags): Promise<void> {
-  await install.close()
+function showPlan(install: Install, forecast: DestroyForecast, { output }: DestroyFlags): void {
   if (output === 'json')
     return void process.stdout.write(`${JSON.stringify({ install: install.id, ...forecast }, null, 2)}\n`)
   process.stdout.write(`${forecastLines(forecast).map(printable).join('\n')}\n`)

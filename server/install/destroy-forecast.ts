@@ -7,7 +7,8 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import { readKeyStoreRecord } from '../checks/key-store/key-store-record.ts'
 import type { EffectKind } from '../steps/apply-context.ts'
 import type { ConfirmedNames } from '../steps/undo-context.ts'
-import { destroyOrder, readDestroyRecord } from './destroy-record.ts'
+import { leftBecause, wasThere } from './destroy-record.ts'
+import { destroyRows, type Gone } from './destroy-rows.ts'
 import type { Install } from './install.ts'
 
 export interface ForecastRow {
@@ -25,29 +26,59 @@ export interface DestroyForecast {
   readonly unreadable: { readonly database: string; readonly say: string } | null
 }
 
-const inToken: ReadonlySet<string> = new Set<EffectKind>(['key', 'certificate-authority'])
+const inToken: ReadonlySet<string> = new Set<EffectKind>(['key', 'certificate-authority', 'key-store'])
 const inDatabase: ReadonlySet<string> = new Set<EffectKind>(['migration', 'schema'])
 
-/** What is there to take away, in the order in which it would be, after what a destroy that was killed has done already. */
-export async function destroyForecast(install: Install, confirmed: ConfirmedNames): Promise<DestroyForecast> {
-  const pending = await pendingRows(install)
+/**
+ * What is there to take away, in the order in which it would be, after what a destroy that was killed has done already.
+ * @throws AppError database-unavailable, invalid-input as destroyRows
+ */
+export async function destroyForecast(
+  install: Install,
+  confirmed: ConfirmedNames,
+  gone: Gone
+): Promise<DestroyForecast> {
+  const pending = (await destroyRows(install, gone)).filter((row) => row.outcome === null || leftBecause(row) !== null)
   const token = (await readKeyStoreRecord(install.stateDir))?.label ?? null
   const keysGo = token !== null && confirmed.keys === token
-  // Keys go before the database does: when none is left to go, there is nothing to ask it, and it may be gone.
-  const asks = pending.some(({ kind }) => inToken.has(kind))
+  const asks = pending.some(({ kind, outcome }) => outcome === null && (inToken.has(kind) || inDatabase.has(kind)))
   const held = asks ? await heldDatabase(install.database()) : null
   const databaseStays = held !== null && held.devices > 0 && confirmed.database !== held.name
-  const staysBecause = (kind: string, ours: boolean): string | null => {
-    if (!ours) return 'was there before'
+  const staysBecause = (kind: string): string | null => {
     if (inToken.has(kind) && token !== null && !keysGo) return `destroyed only with --delete-keys "${token}"`
     if (inDatabase.has(kind) && databaseStays)
       return `${held.devices} devices are enrolled in it: dropped only with --delete-database ${held.name}`
     return null
   }
-  const rows = pending.map((row) => ({ ...row, stays: staysBecause(row.kind, row.ours) }))
+  const rows = pending.map((row) => {
+    const { step, kind, name } = row
+    const left = leftBecause(row)
+    if (left === wasThere.left) return { step, kind, name, ours: false, stays: 'was there before' }
+    return { step, kind, name, ours: true, stays: left ?? staysBecause(kind) }
+  })
   const keysWillGo = rows.some(({ kind, stays }) => inToken.has(kind) && stays === null)
   if (!keysGo || !databaseStays || !keysWillGo) return { rows, unreadable: null }
   return { rows, unreadable: { database: held.name, say: unreadableWords(held, token) } }
+}
+
+/**
+ * A name that is not the one would be taken for none at all, and what it was meant for stay behind.
+ * @throws AppError invalid-input with the right one
+ */
+export async function refuseOtherNames(install: Install, confirmed: ConfirmedNames): Promise<void> {
+  const token = (await readKeyStoreRecord(install.stateDir))?.label
+  const database = (await install.storedAnswers('database'))?.values.dbName
+  const named = [
+    ['--delete-keys', confirmed.keys, token, 'its keys are in'],
+    ['--delete-database', confirmed.database, database, 'its database is'],
+    ['--leave-unreadable', confirmed.unreadable, database, 'its database is']
+  ] as const
+  for (const [option, typed, right, words] of named) {
+    if (typed === undefined || right === undefined || typed === right) continue
+    throw new AppError('invalid-input', `${option} "${typed}" is not of this install: ${words} "${right}".`, {
+      cure: `Nothing was taken away. Give ${option} "${right}", or leave it out.`
+    })
+  }
 }
 
 /**
@@ -78,12 +109,11 @@ function unreadableWords({ name, devices, dataKeys, authorities }: HeldDatabase,
   ].join(' ')
 }
 
-/** Null: no database, or none with tables of ours. */
+/** Null: no database, or one that a destroy which was cut off has dropped. */
 async function heldDatabase(pool: Pool | null): Promise<HeldDatabase | null> {
   if (pool === null) return null
-  const [tables] = await pool.query<RowDataPacket[]>(
-    'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()'
-  )
+  const tables = await tablesIn(pool)
+  if (tables === null) return null
   const there = new Set(tables.map(({ name }) => String(name)))
   const count = async (table: string) => {
     if (!there.has(table)) return 0
@@ -99,19 +129,14 @@ async function heldDatabase(pool: Pool | null): Promise<HeldDatabase | null> {
   }
 }
 
-/** What one that was killed had still to do, else all of the ledger. */
-async function pendingRows(install: Install): Promise<readonly Omit<ForecastRow, 'stays'>[]> {
-  const record = await readDestroyRecord(install.stateDir)
-  if (record !== null) {
-    return record.rows
-      .filter(({ outcome }) => outcome === null)
-      .map(({ step, kind, name }) => ({ step, kind, name, ours: true }))
+async function tablesIn(pool: Pool): Promise<RowDataPacket[] | null> {
+  try {
+    const [tables] = await pool.query<RowDataPacket[]>(
+      'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()'
+    )
+    return tables
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ER_BAD_DB_ERROR') return null
+    throw thrown
   }
-  const ledger = await install.ledger()
-  return destroyOrder.flatMap((kind) =>
-    ledger
-      .filter((row) => row.kind === kind && row.state !== 'undone')
-      .map(({ step, name, ours }) => ({ step, kind, name, ours }))
-      .toReversed()
-  )
 }

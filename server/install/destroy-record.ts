@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { AppError } from '../../lib/errors/app-error.ts'
 import type { EffectKind } from '../steps/apply-context.ts'
 
 /** What is needed to take the next is taken last: the KMS opens the broker's password, the database names the keys. */
@@ -12,6 +13,7 @@ export const destroyOrder: readonly EffectKind[] = [
   'certificate',
   'certificate-authority',
   'key',
+  'key-store',
   'credential',
   'administrator',
   'license',
@@ -20,6 +22,9 @@ export const destroyOrder: readonly EffectKind[] = [
   'migration',
   'schema'
 ]
+
+/** Why something stays that is in the ledger and not ours. */
+export const wasThere = { left: 'it was there before this install' } as const
 
 const outcomeSchema = z.union([z.enum(['removed', 'absent', 'with the schema']), z.strictObject({ left: z.string() })])
 const rowSchema = z.strictObject({
@@ -34,6 +39,11 @@ export type DestroyRecord = z.infer<typeof recordSchema>
 
 export type DestroyRow = DestroyRecord['rows'][number]
 
+/** Why it stays; null: it is still to come, or was taken away. */
+export function leftBecause({ outcome }: DestroyRow): string | null {
+  return typeof outcome === 'object' ? (outcome?.left ?? null) : null
+}
+
 export const destroyFile = 'destroy.json'
 
 /** A destroy was begun here and is not over: nothing else may work on this install. */
@@ -41,9 +51,19 @@ export function isBeingDestroyed(stateDir: string): boolean {
   return existsSync(join(stateDir, destroyFile))
 }
 
+/** @throws AppError conflict when it is not as we wrote it */
 export async function readDestroyRecord(stateDir: string): Promise<DestroyRecord | null> {
-  const text = await readPrivateFile(join(stateDir, destroyFile))
-  return text === null ? null : recordSchema.parse(JSON.parse(text))
+  const file = join(stateDir, destroyFile)
+  const text = await readPrivateFile(file)
+  if (text === null) return null
+  try {
+    return recordSchema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new AppError('conflict', `${file} is not as keyscaler destroy has written it.`, {
+      cause,
+      cure: `Move it away; keyscaler destroy then begins anew, and finds what is gone already.`
+    })
+  }
 }
 
 export async function writeDestroyRecord(stateDir: string, record: DestroyRecord): Promise<void> {

@@ -3,9 +3,9 @@
  * brought back (keys in a token, a database with enrolled devices) only with its name typed; what stays is listed with
  * the reason. Killed anywhere and run again it goes on: `destroy.json` holds what was done.
  */
-import { readdir, rm, rmdir } from 'node:fs/promises'
+import { readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writePrivateFile } from '../../lib/config/private-file.ts'
+import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import { openKeyStore } from '../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
@@ -13,14 +13,9 @@ import { keyStoreFromRecord, readKeyStoreRecord } from '../checks/key-store/key-
 import type { EffectKind } from '../steps/apply-context.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import type { ConfirmedNames, UndoContext, Undone } from '../steps/undo-context.ts'
-import { type DestroyForecast, destroyForecast, refuseUnreadable } from './destroy-forecast.ts'
-import {
-  type DestroyRecord,
-  type DestroyRow,
-  destroyFile,
-  readDestroyRecord,
-  writeDestroyRecord
-} from './destroy-record.ts'
+import { destroyForecast, refuseOtherNames, refuseUnreadable } from './destroy-forecast.ts'
+import { type DestroyRow, destroyFile, readDestroyRecord, writeDestroyRecord } from './destroy-record.ts'
+import { cureFor, destroyRows, type Gone } from './destroy-rows.ts'
 import type { Install } from './install.ts'
 import { openCommands } from './prerequisites/commands.ts'
 import { prerequisitesFolder } from './prerequisites/kept-database.ts'
@@ -55,29 +50,33 @@ export interface DestroyGround {
   readonly install: Install
   readonly steps: readonly DefinedStep[]
   readonly confirmed: ConfirmedNames
+  readonly gone: Gone
   readonly watch: DestroyWatch
 }
 
 /**
- * @throws AppError conflict when keys would go and the database that they open stay without its name typed; that of the
- * undo that failed; run again, it goes on there
+ * @throws AppError invalid-input for a name that is not of this install; conflict when keys would go and the database that they
+ * open stay without its name typed; that of the undo that failed; run again, it goes on there
  */
 export async function destroyInstall(ground: DestroyGround): Promise<DestroyResult> {
-  const { install, watch } = ground
+  const { install, confirmed, gone, watch } = ground
   const { stateDir } = install
-  const forecast = await destroyForecast(install, ground.confirmed)
-  refuseUnreadable(forecast, ground.confirmed)
-  const record = (await readDestroyRecord(stateDir)) ?? (await begin(install, forecast))
+  await refuseOtherNames(install, confirmed)
+  refuseUnreadable(await destroyForecast(install, confirmed, gone), confirmed)
+  const begunAt = (await readDestroyRecord(stateDir))?.begunAt ?? new Date().toISOString()
+  const rows = (await destroyRows(install, gone)).map((row) => ({ ...row }))
+  const record = { install: install.id, begunAt, rows }
+  await writeDestroyRecord(stateDir, record)
   const keyStore = openOnce(stateDir, install)
   const context = undoContext(ground, keyStore.open)
   try {
-    const topic = record.rows.find(({ kind, outcome }) => kind === 'topic' && outcome === null)
-    if (topic !== undefined) {
+    const topic = rows.find(({ kind, outcome }) => kind === 'topic' && outcome === null)
+    if (topic !== undefined && (await isBrokerPasswordSealed(install))) {
       watch.begins(topic.kind, topic.name)
       watch.phase('Starting the services: the KMS opens what the broker asks for')
       await install.target.resume()
     }
-    for (const row of record.rows) {
+    for (const row of rows) {
       if (row.outcome === null) watch.begins(row.kind, row.name)
       row.outcome ??= await undoOf(ground, row, context)
       await writeDestroyRecord(stateDir, record)
@@ -92,23 +91,17 @@ export async function destroyInstall(ground: DestroyGround): Promise<DestroyResu
   const around = await undoPrerequisites(stateDir, openCommands(process.env.PATH ?? ''))
   for (const item of around) watch.done({ ...item, step: null })
   const items = [
-    ...record.rows.map(({ outcome, ...row }) => ({ ...row, outcome: outcome ?? 'absent' }) as const),
+    ...rows.map(({ outcome, ...row }) => ({ ...row, outcome: outcome ?? 'absent' }) as const),
     ...around.map((item) => ({ ...item, step: null }))
   ]
-  await clearState(stateDir, items)
-  return { install: record.install, items }
+  await clearState(install, items)
+  return { install: install.id, items }
 }
 
-async function begin(install: Install, forecast: DestroyForecast): Promise<DestroyRecord> {
-  const rows = forecast.rows.map(({ step, kind, name, ours }) => ({
-    step,
-    kind,
-    name,
-    outcome: ours ? null : { left: 'it was there before this install' }
-  }))
-  const record = { install: install.id, begunAt: new Date().toISOString(), rows }
-  await writeDestroyRecord(install.stateDir, record)
-  return record
+/** Under the master key: then only a KMS that runs can open it. */
+async function isBrokerPasswordSealed({ storedAnswers }: Install): Promise<boolean> {
+  const place = (await storedAnswers('kafka'))?.secrets.password
+  return place !== undefined && 'sealed' in place
 }
 
 async function undoOf(
@@ -125,7 +118,7 @@ async function undoOf(
     const code = thrown instanceof AppError ? thrown.code : 'deploy-failed'
     throw new AppError(code, `The ${kind} ${name} could not be removed: ${messageOf(thrown)}`, {
       cause: thrown,
-      cure: 'Mend the cause, then run keyscaler destroy again: it goes on from here.'
+      cure: cureFor(kind)
     })
   }
 }
@@ -177,13 +170,40 @@ const stays: ReadonlySet<string> = new Set([...ofOthers, 'wizard.lock', destroyF
 const leftFile = 'left-behind.json'
 
 /** The boot file goes last but one: until then the folder is known as an install that is being destroyed. */
-export async function clearState(stateDir: string, items: readonly DestroyItem[]): Promise<void> {
+async function clearState({ id, stateDir }: Install, items: readonly DestroyItem[]): Promise<void> {
   for (const name of await readdir(stateDir)) {
-    if (!stays.has(name) && name !== leftFile) await rm(join(stateDir, name), { recursive: true, force: true })
+    if (!stays.has(name) && !name.startsWith(leftFile)) await rm(join(stateDir, name), { recursive: true, force: true })
   }
-  const left = items.filter(({ outcome }) => typeof outcome === 'object')
-  if (left.length > 0) await writePrivateFile(join(stateDir, leftFile), `${JSON.stringify(left, null, 2)}\n`)
+  await addToLeft(
+    join(stateDir, leftFile),
+    items.filter(({ outcome }) => typeof outcome === 'object').map((item) => ({ install: id, ...item }))
+  )
   await rm(join(stateDir, 'boot.json'), { force: true })
+  await rm(join(stateDir, destroyFile), { force: true })
+}
+
+/** What earlier installs have left stays on the list: for keys it is all that tells of them. */
+async function addToLeft(file: string, left: readonly object[]): Promise<void> {
+  if (left.length === 0) return
+  const before = listIn(await readPrivateFile(file))
+  // Somebody has changed it; what it tells is not ours to drop.
+  if (before === null) await rename(file, `${file}.${Date.now()}`)
+  const known = new Set((before ?? []).map((item) => JSON.stringify(item)))
+  const all = [...(before ?? []), ...left.filter((item) => !known.has(JSON.stringify(item)))]
+  await writePrivateFile(file, `${JSON.stringify(all, null, 2)}\n`)
+}
+
+function listIn(text: string | null): readonly unknown[] | null {
+  try {
+    const list: unknown = JSON.parse(text ?? '[]')
+    return Array.isArray(list) ? list : null
+  } catch {
+    return null
+  }
+}
+
+/** For one that was killed between its last two files: all else is gone. */
+export async function forgetDestroy(stateDir: string): Promise<void> {
   await rm(join(stateDir, destroyFile), { force: true })
 }
 

@@ -49,6 +49,7 @@ export type EffectKind =
   | 'migration'
   | 'credential'
   | 'key'
+  | 'key-store'
   | 'certificate'
   | 'certificate-authority'
   | 'tenant'

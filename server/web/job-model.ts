@@ -10,6 +10,7 @@ const kindWords: Readonly<Record<JobDocument['stands'][number]['kind'], string>>
   migration: 'Migration',
   credential: 'Credential',
   key: 'Key',
+  'key-store': 'Software key store',
   certificate: 'Certificate',
   'certificate-authority': 'Certificate authority',
   tenant: 'Account',

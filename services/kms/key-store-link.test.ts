@@ -222,6 +222,7 @@ function storeOf(world: World): OpenKeyStore {
     encrypt: unused,
     decrypt: unused,
     destroyKey: unused,
+    isEmpty: unused,
     random: async (bytes) => new Uint8Array(bytes),
     ping: () => world.ping(),
     close: () => {

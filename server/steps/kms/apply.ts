@@ -10,6 +10,7 @@ import { writePrivateFile } from '../../../lib/config/private-file.ts'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import type { AgentAhead } from '../../../lib/keystore/agent-ahead.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
+import { inspectNssFolder } from '../../../lib/keystore/nss-folder.ts'
 import { openKeyStore } from '../../../lib/keystore/open-key-store.ts'
 import { openPinGuard } from '../../../lib/keystore/pin-guard.ts'
 import { openKmsClient } from '../../../lib/kms-client/open-kms-client.ts'
@@ -38,6 +39,8 @@ import { ensureKey, ensureServiceCa, issuedByToken } from './own-keys.ts'
 import { proofFor } from './proof.ts'
 import { takeAgent } from './waiting-agent.ts'
 
+const nothing = async (): Promise<void> => {}
+
 export async function applyKms(answers: KmsAnswers, context: ApplyContext): Promise<ApplyResult> {
   const config = await keyStoreOf(answers)
   const { host, address } = serviceAddress('kms', answers.kmsHost)
@@ -51,9 +54,10 @@ export async function applyKms(answers: KmsAnswers, context: ApplyContext): Prom
       await prepare(answers, config, host, { record, proof, agent, context })
     } else {
       // All is made: what was cut off between a thing and its row in the ledger, or has no row at all, gets one.
-      await context.effect('key', 'master', () => Promise.resolve())
-      await context.effect('certificate-authority', 'service-ca', () => Promise.resolve())
-      await context.effect('certificate', 'wizard', () => Promise.resolve())
+      if (config.profile === 'nss') await context.effect('key-store', config.folder, nothing, async () => true)
+      await context.effect('key', 'master', nothing)
+      await context.effect('certificate-authority', 'service-ca', nothing)
+      await context.effect('certificate', 'wizard', nothing)
     }
   } finally {
     agent?.drop()
@@ -149,14 +153,20 @@ async function prepare(
   if (record !== null && !isSameKeyStore(config, record)) await leaveOldKeyStore(record, database)
   report(`Opening the key store ${config.profile === 'nss' ? config.folder : config.partition}`)
   const proved = { ...config, moduleSha256: proof.evidence.module.sha256 ?? undefined }
-  const store = await openKeyStore(proved, pinOf(answers), {
-    guard: openPinGuard(stateDir),
-    agent,
+  // A store that is gone is never made again in silence: what its keys protect would be lost.
+  const create = config.profile === 'nss' && !(await keysAreInUse(database))
+  const open = () =>
     // One key after the other: a thread for each core would be started for nothing.
-    sessions: 1,
-    // A store that is gone is never made again in silence: what its keys protect would be lost.
-    create: config.profile === 'nss' && !(await keysAreInUse(database))
-  })
+    openKeyStore(proved, pinOf(answers), { guard: openPinGuard(stateDir), agent, sessions: 1, create })
+  const store =
+    config.profile === 'nss'
+      ? await context.effect(
+          'key-store',
+          config.folder,
+          open,
+          async () => !(await inspectNssFolder(config.folder)).fresh
+        )
+      : await open()
   try {
     if (record !== null && record.serial !== store.token.serial) await leaveOldKeyStore(record, database)
     await recordKeyStore(stateDir, config, store.token, proof.evidence)

@@ -151,7 +151,8 @@ export const kmsStep = defineStep<'kms', KmsAnswers>({
   starts: 'kms',
   getReady: async () => (await import('./waiting-agent.ts')).letAgentWait(),
   secretsBoundTo: ['keyStore', 'library', 'confPath', 'slot', 'partition', 'serial', 'nssFolder'],
-  effects: () => [
+  effects: (answers) => [
+    ...(answers.keyStore === 'nss' ? [{ kind: 'key-store', name: answers.nssFolder, of: whereKeysAre } as const] : []),
     { kind: 'key', name: 'master', of: whereKeysAre },
     { kind: 'certificate-authority', name: 'service-ca', of: whereKeysAre },
     { kind: 'certificate', name: 'kms' },
