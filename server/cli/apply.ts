@@ -7,8 +7,10 @@ import { AppError } from '../../lib/errors/app-error.ts'
 import { openLog } from '../../lib/log/log.ts'
 import { lateLog } from '../../lib/service/late-log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
+import { catalog } from '../../services/catalog.ts'
 import { deployedAddresses } from '../deploy/deployed-addresses.ts'
 import { identityFiles } from '../deploy/identity-files.ts'
+import type { SeenService } from '../deploy/target.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
 import type { Install } from '../install/install.ts'
 import type { FollowedJob } from '../install/jobs/jobs.ts'
@@ -96,11 +98,14 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const { install } = wizard
   const { nothingPending, takenUp } = wizard
   // Mostly all stands, and what is to be done is worked out while the services are looked at. Null: not before that.
-  const ahead = nothingPending.then((nothing) => (nothing ? install.plan(file.steps) : null)).catch(() => null)
+  const ahead = nothingPending
+    .then((nothing) => (nothing ? install.plan(file.steps, { servicesUnseen: true }) : null))
+    .catch(() => null)
   const work = async (): Promise<boolean> => {
     await followUntil(takenUp, install, teller)
     if (interrupt.cancelled()) throw new Interrupted('What was interrupted before waits for the next run.')
-    const plan = (await ahead) ?? (await install.plan(file.steps))
+    const stand = notReady(install).length === 0
+    const plan = (stand ? await ahead : null) ?? (await install.plan(file.steps))
     if (flags.plan !== undefined) await refuseMoved(flags.plan, plan)
     const chosen = only === undefined ? plan.steps : plan.steps.filter((id) => id === only)
     if (!plan.changed || chosen.length === 0) {
@@ -141,9 +146,27 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const services = await deployedAddresses(stateDir)
   const { ca } = identityFiles(stateDir, 'wizard')
   process.stdout.write(`${JSON.stringify({ install: install.id, changed, wizard: wizard.url, services, ca })}\n`)
+  const missing = notReady(install)
+  if (missing.length > 0 && flags.exit) {
+    await wizard.close(false)
+    throw notAllReady(missing, stateDir)
+  }
+  if (missing.length > 0) say(notAllReady(missing, stateDir).message)
   if (!flags.exit) await askedToStop
   await wizard.close(!flags.exit)
   process.exit(0)
+}
+
+/** Deployed services that were looked at and do not serve. */
+function notReady(install: Install): readonly SeenService[] {
+  return install.target.lastSeen().filter(({ state }) => state !== 'ready')
+}
+
+function notAllReady(missing: readonly SeenService[], stateDir: string): AppError {
+  const words = missing.map(({ name, state, detail }) => `${catalog[name].title} is ${state}: ${detail}`)
+  return new AppError('service-unavailable', `${words.join('; ')}.`, {
+    cure: `Mend the cause, then run this again; their logs are in ${stateDir}/run/<service>/service.log.`
+  })
 }
 
 /** A person has stopped it. */

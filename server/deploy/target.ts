@@ -22,6 +22,8 @@ export interface ServiceStatus {
   readonly detail: string
 }
 
+export type SeenService = Pick<ServiceStatus, 'name' | 'state' | 'detail'>
+
 /** For who waits until a service is ready. */
 export interface DeployWatch {
   /** A line that the service logs meanwhile, as it has redacted it itself. */
@@ -46,6 +48,8 @@ export interface DeployTarget {
    */
   readonly prepare: (name: ServiceName) => void
   readonly status: () => Promise<readonly ServiceStatus[]>
+  /** Those that were looked at, started or ended since this target is there, without asking them. */
+  readonly lastSeen: () => readonly SeenService[]
   /**
    * Takes up supervision of what an earlier wizard left running, at once, and starts what should run and does not.
    * @param after what has to be over before anything is started; never rejects

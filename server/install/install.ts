@@ -10,7 +10,7 @@ import { readPrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { KmsClient } from '../../lib/kms-client/kms-client.ts'
 import type { CheckSurroundings, Finding } from '../checks/check.ts'
-import type { DeployTarget } from '../deploy/target.ts'
+import type { DeployTarget, ServiceState } from '../deploy/target.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { RawAnswers } from './answers-file.ts'
@@ -26,6 +26,7 @@ import { lacksSome, type Plan, type PlanOptions, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper, type SecretKeeper } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
+import { stillThere } from './still-there.ts'
 import type { LedgerRow } from './store.ts'
 import {
   admitStep,
@@ -147,6 +148,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       services: database === null ? {} : { database }
     }
   }
+  const standing = async (seen = target.lastSeen()) => stillThere(await opened.store().ledger(), stateDir, seen)
   const prepare = (id: StepId) => {
     const { starts, getReady } = stepOf({ steps }, id)
     if (starts !== null) target.prepare(starts)
@@ -167,8 +169,11 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       return opened.store().save(step, expected, { values: submission.values, secrets, findings, actor })
     },
     lacks: async (step, submission) => {
+      // It is deployed again: that waits until it is ready, or says what it misses.
+      const { starts } = stepOf({ steps }, step)
+      if (target.lastSeen().some(({ name, state }) => name === starts && isAway.has(state))) return true
       const { earlier } = await surroundings(step)
-      return lacksSome(submission.effects(earlier), await opened.store().ledger())
+      return lacksSome(submission.effects(earlier), await standing())
     },
     prepare,
     apply: applyIn({ id, stateDir, steps, target, boot, opened, keeper, kms })
@@ -203,7 +208,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     plan: async (wanted, planOptions = {}) => {
       // One after the other, over one connection: a second one would cost more than both.
       const current = await answers()
-      const ledger = await opened.store().ledger()
+      const ledger = await standing(planOptions.servicesUnseen === true ? [] : target.lastSeen())
       // An install in which nothing was ever answered is none yet: its id says nothing.
       const install = current.size === 0 && ledger.length === 0 ? null : id
       const { openSecret } = ground
@@ -274,6 +279,9 @@ function refuseUnopenable({ stateDir, destroying }: InstallOptions): void {
     })
   }
 }
+
+/** Not one whose PIN was rejected: it is started by who knows another one. */
+const isAway: ReadonlySet<ServiceState> = new Set(['stopped', 'backing-off', 'unhealthy'])
 
 /** A queue of one: submissions, and what is finished of them, never overlap. */
 function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {

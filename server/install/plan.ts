@@ -57,6 +57,8 @@ export const nothingThere = (steps: readonly DefinedStep[]): PlanGround => ({
 export interface PlanOptions {
   /** What nobody has answered yet is named as such, from the first such step on, instead of refused. */
   readonly unanswered?: boolean
+  /** Services are only being looked at: what they are in the middle of says nothing. */
+  readonly servicesUnseen?: boolean
 }
 
 /**

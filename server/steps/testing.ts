@@ -62,6 +62,7 @@ export function applyContext(given: Given = {}): TestContext {
     deploy: {
       deploy: () => Promise.reject(none('target')),
       prepare: () => {},
+      lastSeen: () => [],
       status: async () => [],
       resume: async () => {},
       restart: () => Promise.reject(none('target')),

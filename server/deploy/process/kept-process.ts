@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { AppError } from '../../../lib/errors/app-error.ts'
 import { exitCodes } from '../../../lib/service/exit-codes.ts'
 import type { ServiceEntry } from '../../../services/catalog.ts'
-import type { DeployWatch, ServiceState, ServiceStatus } from '../target.ts'
+import type { DeployWatch, SeenService, ServiceState, ServiceStatus } from '../target.ts'
 import { openBackOff } from './back-off.ts'
 import { sealLatch } from './latch.ts'
 import { type PidRecord, readLivingRecord } from './pid-record.ts'
@@ -55,6 +55,8 @@ export interface KeptProcess {
   readonly statusNow: (config: unknown) => ServiceStatus
   /** null: never deployed. */
   readonly status: () => Promise<ServiceStatus | null>
+  /** As it stands without asking it; null: nobody has looked at it yet. */
+  readonly lastSeen: () => SeenService | null
   /** Stopped for good: whatever still waits for its turn starts nothing. */
   readonly stop: () => Promise<void>
   readonly tend: () => Promise<void>
@@ -64,6 +66,7 @@ export function keepProcess(entry: ServiceEntry, { stateDir, root, lifelineFd }:
   const run = runFolder(stateDir, entry.name)
   let state: ServiceState = 'stopped'
   let detail = 'not looked at yet'
+  let looked = false
   let since = new Date().toISOString()
   let current: RunningProcess | null = null
   let restarts = 0
@@ -84,6 +87,7 @@ export function keepProcess(entry: ServiceEntry, { stateDir, root, lifelineFd }:
   const become = (next: ServiceState, why: string) => {
     if (next !== state) since = new Date().toISOString()
     state = move(entry.title, state, next)
+    looked = true
     detail = why
   }
 
@@ -228,6 +232,7 @@ export function keepProcess(entry: ServiceEntry, { stateDir, root, lifelineFd }:
       notReadyYet,
       statusNow,
       status,
+      lastSeen: () => (looked ? { name: entry.name, state, detail } : null),
       stop
     },
     forgetCrashes: () => backOff.forget(),

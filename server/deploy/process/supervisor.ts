@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { exitCodes } from '../../../lib/service/exit-codes.ts'
 import type { ServiceEntry } from '../../../services/catalog.ts'
-import type { DeployWatch, ServiceStatus } from '../target.ts'
+import type { DeployWatch, SeenService, ServiceStatus } from '../target.ts'
 import { findService } from './found-service.ts'
 import { keepProcess, type Surroundings } from './kept-process.ts'
 import { readLivingRecord } from './pid-record.ts'
@@ -29,6 +29,8 @@ export interface Supervisor {
   readonly remove: () => Promise<boolean>
   /** null: never deployed. */
   readonly status: () => Promise<ServiceStatus | null>
+  /** As it stands without asking it; null: nobody has looked at it yet. */
+  readonly lastSeen: () => SeenService | null
   /** Caps the log; called now and then by the target. */
   readonly tend: () => Promise<void>
 }
@@ -146,6 +148,7 @@ export function superviseService(entry: ServiceEntry, surroundings: Surroundings
       return known
     },
     status: kept.status,
+    lastSeen: kept.lastSeen,
     tend: kept.tend
   }
 }

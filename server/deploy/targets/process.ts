@@ -40,6 +40,7 @@ export function processTarget(options: ProcessTargetOptions): DeployTarget {
       const all = await Promise.all(inOrder.map((name) => supervisors[name].status()))
       return all.filter((status) => status !== null)
     },
+    lastSeen: () => inOrder.map((name) => supervisors[name].lastSeen()).filter((seen) => seen !== null),
     prepare: (name) => supervisors[name].prepare(),
     // What runs already is only looked at, all at once; what does not is started after those that it needs.
     resume: async (after) => {
