@@ -66,18 +66,22 @@ describe('what was taken away from an install', { concurrency: 1, timeout: 120_0
     assert.deepEqual(await whatStands(world), wholeInstall)
   })
 
+  test('nothing to change is no success while a service waits for a person', async () => {
+    const latch = join(world.stateDir, 'run', 'mqs', 'latched')
+    await killed('mqs')
+    writeFileSync(latch, 'by hand', { mode: 0o600 })
+    const { code, stdout, stderr } = await world.apply(answers, '--exit').ended
+    assert.equal(code, 6, stderr)
+    assert.equal(JSON.parse(stdout).changed, false)
+    assert.match(stderr, /Message Queue Service is latched: .*\n.*run\/<service>\/service\.log/)
+    rmSync(latch)
+  })
+
   test('what cannot be made is no success: the port of a service belongs to somebody else', async (context) => {
     await killed('mqs')
     const other = createServer().listen(world.ports.mqs, '127.0.0.1')
     context.after(() => other.close())
     const { code, stderr } = await world.apply(answers, '--exit').ended
     assert.deepEqual([code, /Port \d+ is used by another program/.test(stderr)], [4, true], stderr)
-  })
-
-  test('nothing to change is no success while a service waits for a person', async () => {
-    writeFileSync(join(world.stateDir, 'run', 'mqs', 'latched'), 'by hand', { mode: 0o600 })
-    const { code, stdout, stderr } = await world.apply(answers, '--exit').ended
-    assert.deepEqual([code, JSON.parse(stdout).changed], [6, false], stderr)
-    assert.match(stderr, /Message Queue Service is latched: .*\n.*run\/<service>\/service\.log/)
   })
 })
