@@ -89,6 +89,21 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
     const foreign = await world.run('record', 'verify', file, ...others).ended
     assert.deepEqual([foreign.code, /is of another install/.test(foreign.stderr)], [4, true], foreign.stderr)
     assert.equal((await world.run('record', 'verify', file, '--ca-fingerprint', ca).ended).code, 0)
+    const unreadable = [
+      ['--ca-fingerprint', 'garbage-not-hex'],
+      ['--ca-fingerprint', ''],
+      ['--ca-fingerprint', ca.slice(3)],
+      ['--ca', '/etc/passwd']
+    ]
+    const refused = await Promise.all(unreadable.map((flags) => world.run('record', 'verify', file, ...flags).ended))
+    for (const { code, stderr } of refused) {
+      assert.deepEqual(
+        [code, /takes a SHA-256|no certificate/.test(stderr), /PEM routines/.test(stderr)],
+        [3, true, false]
+      )
+    }
+    const named = await world.run('record', 'verify', file, '--ca-fingerprint', `sha256 ${ca.toLowerCase()}`).ended
+    assert.equal(named.code, 0, named.stderr)
     const signed = JSON.parse(record)
     const changed = Buffer.from(payload.replace('ada@acme.example', 'eve@acme.example')).toString('base64url')
     writeFileSync(file, JSON.stringify({ ...signed, payload: changed }))
