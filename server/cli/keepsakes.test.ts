@@ -22,6 +22,7 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
   let world: InstallWorld
   let answers: AnswersByStep
   let given: readonly unknown[]
+  const began = new Date().toISOString()
   let record: string
   before(async () => {
     world = await openInstallWorld()
@@ -74,6 +75,14 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
     assert.ok(
       told.steps.find(({ id }) => id === 'kms')?.checks.every(({ verdict, ms }) => verdict !== 'fail' && ms >= 0)
     )
+    for (const { id, checks, answeredAt, appliedAt } of told.steps) {
+      const times = checks.map(({ at }) => String(at))
+      for (const at of times)
+        assert.ok(began <= at && at <= answeredAt, `${id}: ${at}, answered ${answeredAt}, ${appliedAt}`)
+    }
+    // Each its own, not the moment in which the answers were kept.
+    const ladder = told.steps.find(({ id }) => id === 'kms')?.checks.map(({ at }) => at) ?? []
+    assert.ok(new Set(ladder).size > 1, ladder.join())
     const keys = await world.query(`SELECT id FROM {db}.kms_keys WHERE purpose = 'signing' AND tenant = 'acme'`)
     assert.deepEqual(keys, [{ id: told.signingKey.id }])
     // As long as nothing has moved, the plan of the exported answers is the one that is on record.
