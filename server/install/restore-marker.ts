@@ -1,7 +1,7 @@
 /** `restore.json`: a restore was begun in this state folder and is not over; until then nothing else opens it. */
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { readPrivateJson, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 
 /**
@@ -35,9 +35,9 @@ const markerSchema = z.object({
 export type RestoreMarker = z.infer<typeof markerSchema>
 
 /** Null: no restore was begun here, or it is over. */
-export async function readRestoreMarker(stateDir: string): Promise<RestoreMarker | null> {
-  const text = await readPrivateFile(join(stateDir, restoreMarker))
-  return text === null ? null : markerSchema.parse(JSON.parse(text))
+export function readRestoreMarker(stateDir: string): Promise<RestoreMarker | null> {
+  const cure = 'Move the folder away, drop the half-restored database and run keyscaler restore again.'
+  return readPrivateJson(join(stateDir, restoreMarker), markerSchema, cure)
 }
 
 export async function writeRestoreMarker(stateDir: string, marker: RestoreMarker): Promise<void> {
