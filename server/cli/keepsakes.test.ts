@@ -54,6 +54,13 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
     assert.equal((await wizard.stop()).code, 0)
     // What is kept sealed stays without anybody being asked to open it: no service runs now.
     assert.deepEqual(await planned(file.path), { changed: false, steps: [] })
+    // A secret that is typed is compared with the one that the KMS opens.
+    const full = await world.plan(world.answersFile(answers)).ended
+    assert.equal(full.code, 6, full.stderr)
+    assert.match(
+      full.stderr,
+      /does not answer.*Only it opens the kept secrets.*Start the services: keyscaler serve\. Or run keyscaler apply/s
+    )
     assert.match(
       (await world.validate(file.path).ended).stderr,
       /account:.*password.*You must provide|password: You must/s
