@@ -1,6 +1,7 @@
 /** What `keyscaler <what>` does; `keyscaler --help` lists all. Data on stdout, messages on stderr. Started by cli.mjs. */
 import { join } from 'node:path'
-import { Command } from 'commander'
+import { Command, CommanderError } from 'commander'
+import { outliveItsReaders } from './cli/lost-output.ts'
 import { product } from './web/product.ts'
 
 type Register = (program: Command, defaultState: string) => void
@@ -25,20 +26,26 @@ const commands: Readonly<Record<string, () => Promise<Register>>> = {
   license: async () => (await import('./cli/license.ts')).registerLicense
 }
 
-/** Does what the command line asks for; ends the process itself when that is help, or nothing that there is. */
+/** Does what the command line asks for; the exit code is set when that is help, or nothing that there is. */
 export async function runCommand(): Promise<void> {
+  outliveItsReaders()
   const defaultState = process.env.STATE_DIRECTORY ?? join('/var/lib', 'keyscaler')
   const program = new Command('keyscaler')
     .description('Installs KeyScaler and runs its services.')
     .version(`${product.version} (${product.build})`)
     .showSuggestionAfterError()
     .configureOutput({ outputError: (text, write) => write(text) })
-    .exitOverride((end) => process.exit(end.exitCode === 0 ? 0 : 2))
+    .exitOverride()
 
   const asked = commands[process.argv[2] ?? '']
   for (const load of asked === undefined ? Object.values(commands) : [asked]) {
     const register = await load()
     register(program, defaultState)
   }
-  await program.parseAsync()
+  try {
+    await program.parseAsync()
+  } catch (end) {
+    if (!(end instanceof CommanderError)) throw end
+    process.exitCode = end.exitCode === 0 ? 0 : 2
+  }
 }

@@ -304,7 +304,9 @@ const record: RecordPage = {
         appliedAt: '2026-03-01T10:40:05.000Z',
         answers: { keyStore: 'gemalto-safenet', partition: 'HSMoDnFIPS', note: '<b>&' },
         secretsKept: ['password'],
-        checks: ladder.map(({ id, title, verdict, say, ms }) => ({ id, title, verdict, say, ms, skipped: null }))
+        checks: ladder.map(({ id, title, verdict, say, ms }) => {
+          return { id, title, verdict, say, at: '2026-03-01T10:39:59.000Z', ms, skipped: null }
+        })
       }
     ],
     keyStore: {

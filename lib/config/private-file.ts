@@ -46,3 +46,26 @@ export async function readPrivateFile(path: string): Promise<string | null> {
     throw thrown
   }
 }
+
+/**
+ * A file of JSON that we wrote ourselves.
+ * @param schema throws on what is not in the form
+ * @param cure what to do when it is damaged: cut off by a full disk, or edited
+ * @returns null when there is none
+ * @throws AppError internal when it is damaged, naming the file; forbidden as `readPrivateFile`
+ */
+export async function readPrivateJson<T>(
+  path: string,
+  schema: { readonly parse: (value: unknown) => T },
+  cure: string
+): Promise<T | null> {
+  const text = await readPrivateFile(path)
+  if (text === null) return null
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (cause) {
+    // Not the parser's own words: they quote what is there, which may be a secret.
+    const why = cause instanceof SyntaxError ? 'it is no whole JSON' : 'it is not in the form in which it is written'
+    throw new AppError('internal', `${path} is damaged: ${why}.`, { cause, cure })
+  }
+}

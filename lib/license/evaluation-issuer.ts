@@ -7,7 +7,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JWK } from 'jose'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../config/private-file.ts'
+import { readPrivateJson, writePrivateFile } from '../config/private-file.ts'
 import { AppError } from '../errors/app-error.ts'
 import { type LicenseClaims, type LicenseIssuer, licenseClaims, licenseType, productName } from './license.ts'
 
@@ -69,8 +69,13 @@ export async function trustedIssuers(stateDir: string): Promise<LicenseIssuer[]>
   const issuers: LicenseIssuer[] = []
   const { calculateJwkThumbprint } = await import('jose')
   for (const name of names.filter((one) => one.endsWith('.pub.json')).sort()) {
-    const text = await readPrivateFile(join(folder, name))
-    const publicKey = storedIssuer.parse(JSON.parse(text ?? '{}'))
+    const publicKey = await readPrivateJson(
+      join(folder, name),
+      storedIssuer,
+      'Put the public key back, or remove the file.'
+    )
+    // Removed in between.
+    if (publicKey === null) continue
     issuers.push({ kid: await calculateJwkThumbprint(publicKey), publicKey })
   }
   return issuers
@@ -79,8 +84,10 @@ export async function trustedIssuers(stateDir: string): Promise<LicenseIssuer[]>
 async function issuerKey(stateDir: string): Promise<JWK> {
   const folder = folderOf(stateDir)
   const file = join(folder, 'key.json')
-  const kept = await readPrivateFile(file)
-  const jwk: JWK = kept === null ? await makeKey() : storedKey.parse(JSON.parse(kept))
+  const cure =
+    'Put it back from a copy, or remove it: then a new key issues, and licenses of the old one are not trusted any more.'
+  const kept = await readPrivateJson(file, storedKey, cure)
+  const jwk: JWK = kept ?? (await makeKey())
   await mkdir(folder, { recursive: true, mode: 0o700 })
   if (kept === null) await writePrivateFile(file, `${JSON.stringify(jwk)}\n`)
   // Written each time: a crash between the two files heals at the next issue.

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { openSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
@@ -67,4 +68,19 @@ test('a line stays a line, whatever is in it', () => {
   const { lines } = printedBy(`log.info({ host: 'a\\n{"level":"fatal"}\\u001b[2J' }, 'b\\r\\nc')`)
   assert.equal(lines.length, 1)
   assert.deepEqual([lines[0]?.host, lines[0]?.msg], ['a\n{"level":"fatal"}\u001b[2J', 'b\r\nc'])
+})
+
+test('a line that a full disk refuses holds nothing up: the program goes on', () => {
+  const program = `
+    import { openLog } from '${join(import.meta.dirname, 'log.ts')}'
+    const log = openLog('test', 'info')
+    log.info('one')
+    log.info('two')
+    process.stderr.write('goes on')`
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+    timeout: 20_000,
+    killSignal: 'SIGKILL'
+  })
+  assert.deepEqual([status, String(stderr)], [0, 'goes on'])
 })

@@ -26,7 +26,17 @@ export function openLog(name: string, level: string, write?: (line: string) => v
       censor: '[redacted]'
     }
   }
-  return write === undefined ? open(options) : open(options, { write: (text: string) => write(text.trimEnd()) })
+  return open(options, write === undefined ? toStdout() : { write: (text: string) => write(text.trimEnd()) })
+}
+
+/** What waits for room on a full disk; what comes after it is dropped. */
+const mostKept = 1 << 20
+
+/** Without a listener of its own, sonic-boom tries a line that a full disk refuses (ENOSPC) over and over, and nothing else runs. */
+function toStdout() {
+  return pino()
+    .destination({ dest: 1, sync: true, maxLength: mostKept })
+    .on('error', () => {})
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The drill: install, backup, nothing left but the keys, restore; what the KMS sealed before opens, and nothing has changed. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openKmsClient } from '../../lib/kms-client/open-kms-client.ts'
@@ -70,6 +70,21 @@ function drill(keyStore: 'gemalto-safenet' | 'nss'): void {
     assert.deepEqual([again.code, /is there already/.test(again.stderr)], [7, true], again.stderr)
   })
 
+  test('a backup goes into no folder that is backed up, also by a link, and into none that is not there', async () => {
+    const link = join(world.dir, 'link')
+    symlinkSync(join(world.stateDir, 'records'), link)
+    const inside = [join(world.stateDir, 'my.backup'), join(link, 'my.backup')]
+    if (keyStore === 'nss') inside.push(join(nssFolder, 'my.backup'))
+    const refused = (to: string) => world.run('backup', '--to', to, '--passphrase-file', word).ended
+    for (const { code, stderr } of await Promise.all(inside.map(refused))) {
+      assert.deepEqual([code, /which is what is backed up/.test(stderr)], [3, true], stderr)
+    }
+    for (const { code, stderr } of await Promise.all([join(world.dir, 'no', 'a'), join(word, 'a')].map(refused))) {
+      assert.deepEqual([code, /cannot be written: there is no folder/.test(stderr)], [3, true], stderr)
+      assert.doesNotMatch(stderr, /\.tmp|ENOENT|ENOTDIR/)
+    }
+  })
+
   test('where an install is, with another passphrase, or from half a file, nothing is restored', async () => {
     const there = await restored(file)
     assert.deepEqual([there.code, /is not empty/.test(there.stderr)], [7, true], there.stderr)
@@ -79,6 +94,13 @@ function drill(keyStore: 'gemalto-safenet' | 'nss'): void {
     assert.deepEqual([weak.code, /at least 12 characters/.test(weak.stderr)], [3, true])
     const wrong = await world.run('restore', '--from', file, '--passphrase-file', short).ended
     assert.deepEqual([wrong.code, /passphrase is another one/.test(wrong.stderr)], [4, true], wrong.stderr)
+    for (const [from, why] of [
+      [`${file}3`, /There is no file/],
+      [world.dir, /is a folder/]
+    ] as const) {
+      const missing = await restored(from)
+      assert.deepEqual([missing.code, why.test(missing.stderr)], [3, true], missing.stderr)
+    }
     const half = join(world.dir, 'half')
     writeFileSync(half, readFileSync(file).subarray(0, -100))
     const cut = await restored(half)

@@ -75,6 +75,13 @@ async function newPassphrase(file: string | undefined): Promise<string> {
   throw new AppError('invalid-input', 'The two passphrases differ; nothing was written.')
 }
 
+/** @param services that were deployed when the backup was made: setup may not have come so far */
+function provedText(services: readonly string[]): string {
+  return services.length === 0
+    ? 'It had no services yet: none was started, and no key store opened. To go on with setup: keyscaler serve'
+    : `All its services (${services.join(', ')}) were started and ready. To run them: keyscaler serve`
+}
+
 async function restore({ state, from, passphraseFile, output }: Flags): Promise<void> {
   const began = performance.now()
   const stateDir = resolve(state)
@@ -94,7 +101,7 @@ async function restore({ state, from, passphraseFile, output }: Flags): Promise<
     say(
       `Install ${result.install} is back as of ${result.at}: ${result.files} files, ${result.rows} rows, in ${ms} ms.`
     )
-    if (result.remarks.length === 0) return say('All services were started and ready. To run them: keyscaler serve')
+    if (result.remarks.length === 0) return say(provedText(result.services.map(({ name }) => name)))
     throw new AppError('deploy-failed', `All is back, but not all could be proved:\n${result.remarks.join('\n')}`, {
       cure: 'Mend the cause, then run keyscaler serve.'
     })

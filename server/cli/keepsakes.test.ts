@@ -22,6 +22,7 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
   let world: InstallWorld
   let answers: AnswersByStep
   let given: readonly unknown[]
+  const began = new Date().toISOString()
   let record: string
   before(async () => {
     world = await openInstallWorld()
@@ -53,6 +54,13 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
     assert.equal((await wizard.stop()).code, 0)
     // What is kept sealed stays without anybody being asked to open it: no service runs now.
     assert.deepEqual(await planned(file.path), { changed: false, steps: [] })
+    // A secret that is typed is compared with the one that the KMS opens.
+    const full = await world.plan(world.answersFile(answers)).ended
+    assert.equal(full.code, 6, full.stderr)
+    assert.match(
+      full.stderr,
+      /does not answer.*Only it opens the kept secrets.*Start the services: keyscaler serve\. Or run keyscaler apply/s
+    )
     assert.match(
       (await world.validate(file.path).ended).stderr,
       /account:.*password.*You must provide|password: You must/s
@@ -74,6 +82,14 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
     assert.ok(
       told.steps.find(({ id }) => id === 'kms')?.checks.every(({ verdict, ms }) => verdict !== 'fail' && ms >= 0)
     )
+    for (const { id, checks, answeredAt, appliedAt } of told.steps) {
+      const times = checks.map(({ at }) => String(at))
+      for (const at of times)
+        assert.ok(began <= at && at <= answeredAt, `${id}: ${at}, answered ${answeredAt}, ${appliedAt}`)
+    }
+    // Each its own, not the moment in which the answers were kept.
+    const ladder = told.steps.find(({ id }) => id === 'kms')?.checks.map(({ at }) => at) ?? []
+    assert.ok(new Set(ladder).size > 1, ladder.join())
     const keys = await world.query(`SELECT id FROM {db}.kms_keys WHERE purpose = 'signing' AND tenant = 'acme'`)
     assert.deepEqual(keys, [{ id: told.signingKey.id }])
     // As long as nothing has moved, the plan of the exported answers is the one that is on record.
@@ -89,6 +105,21 @@ function both(keyStore: 'gemalto-safenet' | 'nss'): void {
     const foreign = await world.run('record', 'verify', file, ...others).ended
     assert.deepEqual([foreign.code, /is of another install/.test(foreign.stderr)], [4, true], foreign.stderr)
     assert.equal((await world.run('record', 'verify', file, '--ca-fingerprint', ca).ended).code, 0)
+    const unreadable = [
+      ['--ca-fingerprint', 'garbage-not-hex'],
+      ['--ca-fingerprint', ''],
+      ['--ca-fingerprint', ca.slice(3)],
+      ['--ca', '/etc/passwd']
+    ]
+    const refused = await Promise.all(unreadable.map((flags) => world.run('record', 'verify', file, ...flags).ended))
+    for (const { code, stderr } of refused) {
+      assert.deepEqual(
+        [code, /takes a SHA-256|no certificate/.test(stderr), /PEM routines/.test(stderr)],
+        [3, true, false]
+      )
+    }
+    const named = await world.run('record', 'verify', file, '--ca-fingerprint', `sha256 ${ca.toLowerCase()}`).ended
+    assert.equal(named.code, 0, named.stderr)
     const signed = JSON.parse(record)
     const changed = Buffer.from(payload.replace('ada@acme.example', 'eve@acme.example')).toString('base64url')
     writeFileSync(file, JSON.stringify({ ...signed, payload: changed }))

@@ -41,15 +41,32 @@ async function runPlan(answers: string | undefined, { file, state, output, exitC
   if (exitCode && plan.changed) process.exit(foundChanges)
 }
 
-/** @param stateDir may be absent: nothing is made */
+/**
+ * @param stateDir may be absent: nothing is made
+ * @throws AppError service-unavailable when a secret is to be compared with one that only the KMS opens, and it does not run
+ */
 export async function planOf(stateDir: string, wanted: RawAnswers): Promise<Plan> {
   if (!(await hasInstall(stateDir))) return planAnswers(nothingThere(steps), wanted)
   const install = await openInstall({ stateDir, steps, target: processTarget({ stateDir, root }) })
   try {
     return await install.plan(wanted)
+  } catch (thrown) {
+    throw withoutKms(thrown)
   } finally {
     await install.close()
   }
+}
+
+function withoutKms(thrown: unknown): unknown {
+  if (!(thrown instanceof AppError) || thrown.code !== 'service-unavailable') return thrown
+  return new AppError(
+    thrown.code,
+    `${thrown.message} Only it opens the kept secrets that those of the answers file are compared with.`,
+    {
+      cause: thrown,
+      cure: 'Start the services: keyscaler serve. Or run keyscaler apply, which starts them and then plans. A secret that is left out of the file is kept, and needs no comparing.'
+    }
+  )
 }
 
 const signs = { create: '+', change: '~', keep: ' ', leave: '?' } as const

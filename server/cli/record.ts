@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
-import { fingerprint } from '../../lib/x509/fingerprint.ts'
+import { fingerprint, readFingerprint } from '../../lib/x509/fingerprint.ts'
 import { identityFiles } from '../deploy/identity-files.ts'
 import { processTarget } from '../deploy/targets/process.ts'
 import { hasInstall } from '../install/boot-file.ts'
@@ -82,13 +82,33 @@ async function verifyFile(file: string, flags: VerifyFlags): Promise<void> {
   say(`Signed in the token by the key ${signingKey.id}; service CA ${caFingerprint}.`)
 }
 
-/** Null: nobody has said, and there is no install here to ask. */
+/** Null: nobody has said, and there is no install here to ask. @throws AppError invalid-input */
 async function expectedCa({ ca, caFingerprint, state }: VerifyFlags): Promise<string | null> {
-  if (caFingerprint !== undefined) return (caFingerprint.match(/[0-9a-f]{2}/gi) ?? []).join(':').toUpperCase()
+  if (caFingerprint !== undefined) return fingerprintTyped(caFingerprint)
   const path = ca ?? identityFiles(resolve(state), 'wizard').ca
   const pem = await readFile(path).catch((cause: unknown) => {
     if (ca === undefined) return null
     throw new AppError('invalid-input', `${ca} cannot be read: ${messageOf(cause)}`, { cause })
   })
-  return pem === null ? null : fingerprint(new X509Certificate(pem))
+  return pem === null ? null : fingerprintOf(pem, path)
+}
+
+/** @throws AppError invalid-input: an unreadable one must not look like that of another install */
+function fingerprintTyped(typed: string): string {
+  const read = readFingerprint(typed)
+  if (read !== null) return read
+  throw new AppError('invalid-input', `--ca-fingerprint takes a SHA-256 fingerprint (64 hex digits), not "${typed}".`, {
+    cure: 'Copy the whole one from Setup Complete, or name the file: --ca <service-ca.crt>.'
+  })
+}
+
+function fingerprintOf(pem: Buffer, path: string): string {
+  try {
+    return fingerprint(new X509Certificate(pem))
+  } catch (cause) {
+    throw new AppError('invalid-input', `${path} holds no certificate that can be read.`, {
+      cause,
+      cure: 'Name the service CA of the install: --ca <state folder>/tls/service-ca.crt, or --ca-fingerprint.'
+    })
+  }
 }

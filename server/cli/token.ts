@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { createToken, listTokens, revokeToken, type TokenScope, tokenScopes } from '../web/api/tokens.ts'
 import { ending, say } from './console.ts'
+import { printedOnce } from './lost-output.ts'
 
 interface StateFlag {
   readonly state: string
@@ -25,8 +26,14 @@ export function registerToken(program: Command, defaultState: string): void {
     .option('--expires <time>', 'how long it is good: 30m, 8h or 7d, at most 30d', '1h')
     .action((flags: StateFlag & { readonly scope: TokenScope; readonly expires: string }) =>
       ending(async () => {
-        const made = await createToken(installIn(flags.state), flags.scope, lifeFrom(flags.expires))
-        process.stdout.write(`${made.token}\n`)
+        const stateDir = installIn(flags.state)
+        const made = await createToken(stateDir, flags.scope, lifeFrom(flags.expires))
+        if (!(await printedOnce(`${made.token}\n`))) {
+          await revokeToken(stateDir, made.id)
+          throw new AppError('internal', `Nobody could read the token ${made.id}: it was revoked at once.`, {
+            cure: 'Print it where there is room, and somebody reads.'
+          })
+        }
         say(`Good for ${flags.scope} until ${made.expiresAt}. To take it away: keyscaler token revoke ${made.id}`)
       })
     )

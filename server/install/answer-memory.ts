@@ -7,7 +7,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { readPrivateFile, readPrivateJson, writePrivateFile } from '../../lib/config/private-file.ts'
 import { utcNow } from '../../lib/database/pool.ts'
 import type { Install } from './install.ts'
 
@@ -81,8 +81,8 @@ const oldestGood = () => new Date(Date.now() - keptHours * 3_600_000)
 function fileMemory(path: string) {
   let last: Promise<unknown> = Promise.resolve()
   const read = async (): Promise<readonly KeptRequest[]> => {
-    const text = await readPrivateFile(path)
-    const all = text === null ? [] : fileShape.parse(JSON.parse(text))
+    const all =
+      (await readPrivateJson(path, fileShape, 'Remove it: requests that were sent before may be done again.')) ?? []
     return all.filter(({ at }) => at > oldestGood().toISOString())
   }
   const change = (next: (all: readonly KeptRequest[]) => readonly KeptRequest[]): Promise<void> => {

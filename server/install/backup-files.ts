@@ -6,9 +6,6 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { BackupLine } from './backup-content.ts'
 
-/** Present in a state folder: a restore was begun there and is not over. */
-export const restoreMarker = 'restore.json'
-
 const leftOut: readonly RegExp[] = [
   /^(sessions\.json|setup-code|unlock-request|kms-start-request|destroy\.json|left-behind\.json|restore\.json)$/,
   /^wizard\.lock/,
@@ -28,7 +25,8 @@ interface Found {
   readonly link: boolean
 }
 
-async function filesIn(folder: string, keep: (path: string) => boolean): Promise<Found[]> {
+/** Files and links of a folder and of all in it, by their paths from it. */
+export async function filesIn(folder: string, keep: (path: string) => boolean): Promise<Found[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   return entries
     .map((entry) => ({ path: relative(folder, join(entry.parentPath, entry.name)), entry }))

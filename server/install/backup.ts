@@ -4,13 +4,13 @@
  * here. Services may run meanwhile; a change of setup in between makes it begin again.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { access, constants, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { dirname, sep } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import type { RowDataPacket } from 'mysql2/promise'
-import { AppError } from '../../lib/errors/app-error.ts'
+import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import { readKeyStoreRecord } from '../checks/key-store/key-store-record.ts'
 import { opened, sealed } from './backup-cipher.ts'
@@ -40,11 +40,40 @@ export function refuseWeakPassphrase(passphrase: string): void {
 }
 
 /**
+ * What lies in the folders that a backup is made of goes into the next one, and with the install when that is destroyed.
+ * @throws AppError invalid-input
+ */
+async function refusePlace(stateDir: string, file: string): Promise<void> {
+  const folder = dirname(file)
+  if ((await stat(folder).catch(() => null))?.isDirectory() !== true) {
+    throw new AppError('invalid-input', `${file} cannot be written: there is no folder ${folder}.`, {
+      cure: 'Make the folder, or name a file in another one: --to.'
+    })
+  }
+  await access(folder, constants.W_OK | constants.X_OK).catch((cause: unknown) => {
+    throw new AppError('invalid-input', `${file} cannot be written: ${messageOf(cause)}`, {
+      cause,
+      cure: 'Name a file in a folder that you may write to: --to.'
+    })
+  })
+  const place = await realpath(folder)
+  const keyStore = await readKeyStoreRecord(stateDir)
+  for (const part of [stateDir, keyStore?.folder ?? stateDir]) {
+    const root = await realpath(part).catch(() => part)
+    if (place !== root && !place.startsWith(`${root}${sep}`)) continue
+    throw new AppError('invalid-input', `${file} lies in ${part}, which is what is backed up.`, {
+      cure: 'Name a file outside, best on another disk: --to. keyscaler destroy would take it away with the install.'
+    })
+  }
+}
+
+/**
  * @param file must not be there yet; it appears whole, 0600, or not at all
- * @throws AppError conflict when the file is there, or setup is being changed all the time; out-of-order before there is a database
+ * @throws AppError invalid-input when it cannot be written there, or lies in the install itself; conflict when the file is there, or setup is being changed all the time; out-of-order before there is a database
  */
 export async function writeBackup(install: Install, file: string, passphrase: string): Promise<BackupResult> {
   refuseWeakPassphrase(passphrase)
+  await refusePlace(install.stateDir, file)
   if ((await stat(file).catch(() => null)) !== null) {
     throw new AppError('conflict', `${file} is there already.`, {
       cure: 'Name another file; a backup is never replaced.'
@@ -133,11 +162,27 @@ async function* textOf(lines: AsyncIterable<BackupLine>): AsyncGenerator<string>
   for await (const line of lines) yield `${JSON.stringify(line)}\n`
 }
 
+/** @throws AppError invalid-input: there is no such file, or none that we may read */
+async function refuseUnreadable(file: string): Promise<void> {
+  const cure = 'Name the file that keyscaler backup wrote: --from.'
+  try {
+    if ((await stat(file)).isDirectory())
+      throw new AppError('invalid-input', `${file} is a folder, no backup.`, { cure })
+    await access(file, constants.R_OK)
+  } catch (cause) {
+    if (cause instanceof AppError) throw cause
+    const there = !(cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
+    const why = there ? `${file} cannot be read: ${messageOf(cause)}` : `There is no file ${file}.`
+    throw new AppError('invalid-input', why, { cause, cure })
+  }
+}
+
 /**
  * The lines of a backup, each as soon as its chunk is known to be right. Read to the end once before anything is done with them.
- * @throws AppError invalid-input or check-failed as `opened`, check-failed when the end is missing
+ * @throws AppError invalid-input when there is no such file; that or check-failed as `opened`, check-failed when the end is missing
  */
 export async function* readBackup(file: string, passphrase: string): AsyncGenerator<BackupLine> {
+  await refuseUnreadable(file)
   const plain = createGunzip()
   const reading = pipeline(
     createReadStream(file),

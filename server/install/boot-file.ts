@@ -7,9 +7,10 @@ import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
+import { readPrivateFile, readPrivateJson, writePrivateFile } from '../../lib/config/private-file.ts'
 import { sealedText } from '../../lib/database/sealed.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { refuseHalfRestored } from './restore-marker.ts'
 
 const secretPlace = z.union([z.strictObject({ file: z.string() }), z.strictObject({ sealed: sealedText })])
 const fieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])
@@ -54,19 +55,29 @@ export interface BootFile {
   readonly change: (next: (state: BootState) => BootState) => Promise<void>
 }
 
-/** False: there is no install here, and no trace of one. Changes nothing. @throws AppError locked as openBootFile */
+/**
+ * False: there is no install here, and no trace of one. Changes nothing.
+ * @throws AppError locked as openBootFile, and where a restore was begun and is not over
+ */
 export async function hasInstall(stateDir: string): Promise<boolean> {
+  await refuseHalfRestored(stateDir)
   if ((await readPrivateFile(join(stateDir, 'boot.json'))) !== null) return true
   await refuseTraces(stateDir)
   return false
 }
 
-/** Reads, or begins, the install of a state folder. @throws AppError locked when an install's traces are there without it */
+const damaged =
+  'Put boot.json back from a copy of the folder. From a backup: move the folder away, drop the database and run keyscaler restore.'
+
+/**
+ * Reads, or begins, the install of a state folder.
+ * @throws AppError locked when an install's traces are there without it, internal when it is damaged
+ */
 export async function openBootFile(stateDir: string): Promise<BootFile> {
   const path = join(stateDir, 'boot.json')
-  const text = await readPrivateFile(path)
-  let state = text === null ? await begin(stateDir) : bootState.parse(JSON.parse(text))
-  if (text === null) await writePrivateFile(path, JSON.stringify(state, null, 2))
+  const kept = await readPrivateJson(path, bootState, damaged)
+  let state = kept ?? (await begin(stateDir))
+  if (kept === null) await writePrivateFile(path, JSON.stringify(state, null, 2))
   let writing: Promise<void> = Promise.resolve()
   return {
     state: () => state,

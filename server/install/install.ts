@@ -2,7 +2,6 @@
  * One install, opened over its state folder: where it stands, the one way in, and what a kill left unfinished. Everything
  * that the three doors (form, script, answers file) may do goes through this; what it is made of stands beside it.
  */
-import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
@@ -14,7 +13,6 @@ import type { DeployTarget, ServiceState } from '../deploy/target.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { RawAnswers } from './answers-file.ts'
-import { restoreMarker } from './backup-files.ts'
 import { openBootFile, type StoredAnswers } from './boot-file.ts'
 import { isBeingDestroyed } from './destroy-record.ts'
 import { applyIn, isHeld, letGo } from './install-apply.ts'
@@ -24,6 +22,7 @@ import { openJournals } from './jobs/journal.ts'
 import { keepSecrets, restoreAnswers } from './kept-secrets.ts'
 import { lacksSome, type Plan, type PlanOptions, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
+import { refuseHalfRestored } from './restore-marker.ts'
 import { openSecretKeeper, type SecretKeeper } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
 import { stillThere } from './still-there.ts'
@@ -120,7 +119,7 @@ export interface CheckOutcome {
 
 export async function openInstall(options: InstallOptions): Promise<Install> {
   const { stateDir, steps, target } = options
-  refuseUnopenable(options)
+  await refuseUnopenable(options)
   await mkdir(stateDir, { recursive: true, mode: 0o700 })
   const boot = await openBootFile(stateDir)
   const id = boot.state().install
@@ -267,17 +266,13 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
   }
 }
 
-function refuseUnopenable({ stateDir, destroying }: InstallOptions): void {
+async function refuseUnopenable({ stateDir, destroying }: InstallOptions): Promise<void> {
   if (isBeingDestroyed(stateDir) && destroying !== true) {
     throw new AppError('locked', `The install in ${stateDir} is being taken away.`, {
       cure: 'Run keyscaler destroy again: it finishes what it began.'
     })
   }
-  if (existsSync(join(stateDir, restoreMarker))) {
-    throw new AppError('locked', `A restore into ${stateDir} was begun and is not over.`, {
-      cure: 'Run keyscaler restore again: it begins anew.'
-    })
-  }
+  await refuseHalfRestored(stateDir)
 }
 
 /** Not one whose PIN was rejected: it is started by who knows another one. */

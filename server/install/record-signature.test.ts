@@ -142,3 +142,12 @@ test('another algorithm, another header and what is no record are refused', () =
     assert.throws(() => verifyRecord(text), { code: 'invalid-input' }, text)
   }
 })
+
+test('a record of a version that did not time its checks is as good as ever', async () => {
+  const check = { id: 'memcached.servers-answer', title: 'Servers', verdict: 'pass', say: 'Yes.', ms: 1, skipped: null }
+  const answered = { by: 'script', answeredAt: '', appliedAt: null, answers: {}, secretsKept: [] }
+  const steps = [{ id: 'memcached', title: 'Memcached', revision: 1, ...answered, checks: [check] }]
+  const old: InstallRecord = JSON.parse(JSON.stringify({ ...record, steps }))
+  const verified = verifyRecord(json(await signRecord(old, signers)))
+  assert.deepEqual(verified.record.steps[0]?.checks, [{ ...check, at: null }])
+})

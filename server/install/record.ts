@@ -40,7 +40,16 @@ export const recordSchema = z.object({
       /** Names of the fields whose secrets are kept. */
       secretsKept: z.array(text),
       checks: z.array(
-        z.object({ id: text, title: text, verdict: text, say: text, ms: z.number(), skipped: textOrNull })
+        z.object({
+          id: text,
+          title: text,
+          verdict: text,
+          say: text,
+          /** When it was made; null in a record of a version that did not say so. */
+          at: textOrNull.default(null),
+          ms: z.number(),
+          skipped: textOrNull
+        })
       )
     })
   ),
@@ -119,10 +128,16 @@ function asRecorded({ revision, actor, at, appliedAt, values, secrets, findings 
     appliedAt,
     answers: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, shortened(String(value))])),
     secretsKept: Object.keys(secrets),
-    checks: findings.map(({ id, title = '', verdict = '', say = '', ms = 0, skipped }) => {
-      const why = typeof skipped === 'string' ? skipped : null
-      return { id, title: String(title), verdict: String(verdict), say: String(say), ms: Number(ms), skipped: why }
-    })
+    checks: findings.map(({ id, title = '', verdict = '', say = '', at: told, ms = 0, skipped }) => ({
+      id,
+      title: String(title),
+      verdict: String(verdict),
+      say: String(say),
+      // Kept by a version that did not time its checks: answers are kept as soon as the last of them is made.
+      at: typeof told === 'string' ? told : at,
+      ms: Number(ms),
+      skipped: typeof skipped === 'string' ? skipped : null
+    }))
   }
 }
 

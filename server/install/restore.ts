@@ -3,14 +3,12 @@
  * proved before anything is touched; `restore.json` stands in the state folder until all is back, and who is killed begins
  * again. Then the services are started once: a backup whose keys do not open is found out now, not on the day after.
  */
-import { existsSync } from 'node:fs'
 import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { migrate } from '../../lib/database/migrate.ts'
 import { asDatabaseError, openPool } from '../../lib/database/pool.ts'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
@@ -21,10 +19,21 @@ import type { StepId } from '../steps/step.ts'
 import { applyContext } from './apply-step.ts'
 import { readBackup } from './backup.ts'
 import type { BackupHead } from './backup-content.ts'
-import { fileWriter, restoreMarker } from './backup-files.ts'
+import { filesIn, fileWriter } from './backup-files.ts'
 import { tableWriter } from './backup-tables.ts'
 import { openBootFile, type StoredAnswers, storedAnswers } from './boot-file.ts'
 import { type Install, openInstall } from './install.ts'
+import {
+  againWords,
+  allOfThisMachine,
+  giveUpWords,
+  isOf,
+  type OfThisMachine,
+  type RestoreMarker,
+  readRestoreMarker,
+  restoreMarker,
+  writeRestoreMarker
+} from './restore-marker.ts'
 import { openSecretKeeper } from './secrets.ts'
 import { mysqlStore } from './store.ts'
 
@@ -65,7 +74,15 @@ export interface RestoreResult {
 const migrations = fileURLToPath(new URL('../../migrations', import.meta.url))
 
 /** What an install that was taken away leaves behind (destroy.ts), and the lock that we hold. */
-const mayBeThere = new Set(['license-issuer', 'pin-guard', 'left-behind.json', 'wizard.lock', restoreMarker])
+const leftByOthers = new Set(['license-issuer', 'left-behind.json', 'wizard.lock', restoreMarker])
+
+/** The files of a state folder without what others left in it. */
+function filesHere(stateDir: string): Promise<readonly string[]> {
+  return filesIn(stateDir, (path) => !leftByOthers.has(path.split('/')[0] ?? '')).then(
+    (found) => found.map(({ path }) => path),
+    () => []
+  )
+}
 
 /** @throws AppError check-failed or invalid-input for the file, conflict where something is in the way; nothing was changed then */
 export async function restoreInstall(options: RestoreOptions): Promise<RestoreResult> {
@@ -73,24 +90,35 @@ export async function restoreInstall(options: RestoreOptions): Promise<RestoreRe
   begins('backup')
   const proved = await proveBackup(options)
   const { head } = proved
-  const began = await wasBegun(stateDir, head)
-  if (!began) await refuseOtherPlace(head, stateDir)
+  const before = await wasBegun(stateDir, head)
+  if (before === null) await refuseOtherPlace(head, stateDir)
   await refuseOtherVersion(head)
-  const pool = await emptySchema(proved, began)
+  const pool = await emptySchema(proved, before !== null)
   try {
-    await begin(stateDir, head, began)
+    const stays = await begin(stateDir, head, before)
     begins('state')
-    const files = await restoreFiles(options, head)
+    const files = await restoreFiles(options, head, stays)
     begins('database')
     const rows = await restoreRows(options, head, pool)
     begins('database-users')
     await applyAgain('database', options, { pool, stored: proved.stored, secrets: { dbPassword: proved.password } })
     await rm(join(stateDir, restoreMarker))
     return { install: head.install, at: head.at, files, rows, ...(await prove(options)) }
+  } catch (thrown) {
+    throw await notOver(thrown, stateDir)
   } finally {
     await pool.end()
     await target.stop()
   }
+}
+
+/** What cut a restore off, with what can be done then. */
+async function notOver(thrown: unknown, stateDir: string): Promise<unknown> {
+  const marker = await readRestoreMarker(stateDir).catch(() => null)
+  if (marker === null) return thrown
+  const { code, cure = '' } = thrown instanceof AppError ? thrown : new AppError('internal', '')
+  const again = againWords(stateDir, marker)
+  return new AppError(code, messageOf(thrown), { cause: thrown, cure: `${cure} ${again}`.trimStart() })
 }
 
 interface Proved {
@@ -126,9 +154,10 @@ async function refuseOtherPlace({ stateDir: place, keyStoreDir }: BackupHead, st
       cure: `Restore it there: --state ${place}`
     })
   }
-  const there = (await readdir(stateDir).catch(() => [])).filter((name) => !mayBeThere.has(name))
-  if (there.length > 0) {
-    throw new AppError('conflict', `${stateDir} is not empty (${there.slice(0, 5).join(', ')}).`, {
+  const files = (await filesHere(stateDir)).filter((path) => !isOf(allOfThisMachine, path))
+  const there = new Set(files.map((path) => path.split('/')[0]))
+  if (there.size > 0) {
+    throw new AppError('conflict', `${stateDir} is not empty (${[...there].slice(0, 5).join(', ')}).`, {
       cure: 'Move it away, or take the install in it away: keyscaler destroy.'
     })
   }
@@ -151,33 +180,44 @@ async function refuseOtherVersion({ migrations: made, product }: BackupHead): Pr
   )
 }
 
-const markerOf = ({ install, at, schema }: BackupHead) => JSON.stringify({ install, at, schema })
-
-/** A restore of this very backup was begun here: what is in the folder and in the schema is its own. @throws AppError conflict */
-async function wasBegun(stateDir: string, head: BackupHead): Promise<boolean> {
-  const before = await readPrivateFile(join(stateDir, restoreMarker))
-  if (before === null || before === markerOf(head)) return before !== null
-  throw new AppError('conflict', `A restore of another backup was begun in ${stateDir}.`, {
-    cure: 'Finish that one, or move the folder away and drop the half-restored database.'
-  })
-}
-
-async function begin(stateDir: string, head: BackupHead, again: boolean): Promise<void> {
-  await writePrivateFile(join(stateDir, restoreMarker), markerOf(head))
-  if (!again) return
-  for (const name of await readdir(stateDir)) {
-    if (!mayBeThere.has(name)) await rm(join(stateDir, name), { recursive: true, force: true })
-  }
-  if (head.keyStoreDir !== null) await rm(head.keyStoreDir, { recursive: true, force: true })
-}
-
-async function restoreFiles({ stateDir, file, passphrase }: RestoreOptions, head: BackupHead): Promise<number> {
-  // What this machine knows of rejected passwords is newer than what the backup does: it stays.
-  const guarded = existsSync(join(stateDir, 'pin-guard'))
-  const write = fileWriter(
-    { state: stateDir, 'key-store': head.keyStoreDir },
-    (path) => guarded && path.startsWith('pin-guard/')
+/**
+ * A restore of this very backup was begun here: what is in the folder and in the schema is its own. Null: none was.
+ * @throws AppError conflict
+ */
+async function wasBegun(stateDir: string, { install, at, schema }: BackupHead): Promise<RestoreMarker | null> {
+  const before = await readRestoreMarker(stateDir)
+  if (before === null) return null
+  if (before.install === install && before.at === at && before.schema === schema) return before
+  throw new AppError(
+    'conflict',
+    `A restore of another backup was begun in ${stateDir}: of install ${before.install}, of ${before.at}.`,
+    { cure: `Finish that one, or ${giveUpWords(stateDir, before)}.` }
   )
+}
+
+/** @returns what stays as it is here, whatever the backup has of it */
+async function begin(
+  stateDir: string,
+  { install, at, schema, keyStoreDir }: BackupHead,
+  before: RestoreMarker | null
+): Promise<readonly OfThisMachine[]> {
+  const here = await filesHere(stateDir)
+  const found = allOfThisMachine.filter((name) => here.some((path) => isOf([name], path)))
+  // What is known of rejected passwords may be newer than the first try, and is never taken away.
+  const stays = before === null ? found : [...new Set([...before.stays, 'pin-guard' as const])]
+  await writeRestoreMarker(stateDir, { install, at, schema, stays })
+  if (before === null) return stays
+  for (const path of here) if (!isOf(stays, path)) await rm(join(stateDir, path), { force: true })
+  if (keyStoreDir !== null) await rm(keyStoreDir, { recursive: true, force: true })
+  return stays.filter((name) => found.includes(name))
+}
+
+async function restoreFiles(
+  { stateDir, file, passphrase }: RestoreOptions,
+  head: BackupHead,
+  stays: readonly OfThisMachine[]
+): Promise<number> {
+  const write = fileWriter({ state: stateDir, 'key-store': head.keyStoreDir }, (path) => isOf(stays, path))
   let files = 0
   for await (const line of readBackup(file, passphrase)) {
     await write(line)

@@ -6,7 +6,7 @@ import { peer, surroundings } from '../checks/testing.ts'
 import { kafkaStep } from '../steps/kafka/step.ts'
 import { memcachedStep } from '../steps/memcached/step.ts'
 import { exportAnswers } from './export-answers.ts'
-import { type SubmitGround, submitStep } from './submit.ts'
+import { type KeptFinding, type SubmitGround, submitStep } from './submit.ts'
 
 const reason = 'the servers come in May'
 
@@ -16,7 +16,7 @@ test('whoever skips all checks of a peer never calls it, and the reason is kept 
     calls += 1
     socket.end()
   })
-  const saved: unknown[] = []
+  const saved: (readonly [string, readonly KeptFinding[], string])[] = []
   const ground: SubmitGround = {
     steps: [memcachedStep],
     answers: async () => new Map(),
@@ -38,7 +38,8 @@ test('whoever skips all checks of a peer never calls it, and the reason is kept 
   assert.ok(taken.ok, JSON.stringify(taken))
   assert.equal(calls, before)
   const finding = { id: 'memcached.servers-answer', title: 'Servers', verdict: 'skip', say: `Skipped: ${reason}` }
-  assert.deepEqual(saved, [['memcached', [{ ...finding, skipped: reason, ms: 0 }], 'script']])
+  const at = saved[0]?.[1][0]?.at
+  assert.deepEqual(saved, [['memcached', [{ ...finding, skipped: reason, ms: 0, at }], 'script']])
   const strict = [{ check: 'kms.pin-state', reason }]
   await assert.rejects(submitStep(ground, 'memcached', raw, { ...options, skip: strict }), /kms\.pin-state is strict/)
 })

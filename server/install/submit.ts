@@ -43,6 +43,12 @@ export type Outcome =
       readonly saved?: boolean
     }
 
+/** As it is kept with the answers. */
+export interface KeptFinding extends Finding {
+  /** When it was told. */
+  readonly at: string
+}
+
 /** What submit needs of the install; install.ts gives it. */
 export interface SubmitGround {
   readonly steps: readonly DefinedStep[]
@@ -55,7 +61,7 @@ export interface SubmitGround {
     step: StepId,
     expected: number,
     submission: Submission,
-    findings: readonly Finding[],
+    findings: readonly KeptFinding[],
     actor: string
   ) => Promise<number>
   /** Something that these answers make is not there by the ledger. */
@@ -165,7 +171,8 @@ export async function submitStep(
   const { submission } = parsed
   const watch = options.watch ?? {}
   if (stored?.appliedAt == null) ground.prepare(id)
-  const findings = await submission.check({ ...(await ground.surroundings(id)), skip }, watch)
+  const clock = toldAt(watch)
+  const findings = await submission.check({ ...(await ground.surroundings(id)), skip }, clock.watch)
   const failed = findings.some((finding) => finding.verdict === 'fail')
   const warned = findings.some((finding) => finding.verdict === 'warn')
   if (failed || (warned && !options.continueAnyway)) return { ok: false, fields: fieldMessages(findings), findings }
@@ -187,7 +194,7 @@ export async function submitStep(
     const keptAlready = stored !== undefined && (stands || 'asKept' in parsed)
     const revision = keptAlready
       ? stored.revision
-      : await ground.save(id, stored?.revision ?? 0, submission, findings, options.actor)
+      : await ground.save(id, stored?.revision ?? 0, submission, clock.timed(findings), options.actor)
     saved = true
     const result = await ground.apply(id, revision, submission, watch, appliedAt)
     return { ok: true, next: nextOf(ground, id), findings, result }
@@ -195,6 +202,23 @@ export async function submitStep(
     const failed = failedApply(step, thrown)
     if (!isCancelled(thrown)) watch.finding?.(failed.finding)
     return { ok: false, fields: {}, findings: [...findings, failed.finding], error: failed.error, saved }
+  }
+}
+
+/** Findings are kept with the time at which each was told: an install record says when a check was made. */
+function toldAt(watch: Watcher) {
+  const times = new Map<string, string>()
+  const now = () => new Date().toISOString()
+  return {
+    watch: {
+      ...watch,
+      finding: (finding: Finding) => {
+        times.set(finding.id, now())
+        watch.finding?.(finding)
+      }
+    },
+    timed: (findings: readonly Finding[]): readonly KeptFinding[] =>
+      findings.map((finding) => ({ ...finding, at: times.get(finding.id) ?? now() }))
   }
 }
 

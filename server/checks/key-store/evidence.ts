@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
+import { readPrivateJson, writePrivateFile } from '../../../lib/config/private-file.ts'
 import type { KeyStoreConfig } from '../../../lib/keystore/keystore.ts'
 import type { ProofFacts } from '../../../lib/keystore/prove-token.ts'
 
@@ -61,11 +61,10 @@ export async function keepEvidence(stateDir: string, evidence: KeyStoreEvidence)
   await writePrivateFile(pathOf(stateDir), `${JSON.stringify(evidence, null, 2)}\n`)
 }
 
-/** Null: none was kept, or an older version wrote it. */
+/** Null: none was kept, or an older version wrote it. @throws AppError internal when it is damaged */
 export async function lastEvidence(stateDir: string): Promise<KeyStoreEvidence | null> {
-  const text = await readPrivateFile(pathOf(stateDir))
-  const read = text === null ? null : keyStoreEvidence.safeParse(JSON.parse(text))
-  return read?.success === true ? read.data : null
+  const older = { parse: (value: unknown) => keyStoreEvidence.safeParse(value).data ?? null }
+  return await readPrivateJson(pathOf(stateDir), older, 'Check step 3 again: it is written anew.')
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
+import { readPrivateJson, writePrivateFile } from '../../../lib/config/private-file.ts'
 import { inspectModuleFile } from '../../../lib/keystore/elf.ts'
 import type { KeyStoreConfig, TokenIdentity } from '../../../lib/keystore/keystore.ts'
 import { type KeyStoreEvidence, keyStoreEvidence } from './evidence.ts'
@@ -32,10 +32,11 @@ export type KeyStoreRecord = z.infer<typeof recordSchema>
 
 const pathOf = (stateDir: string) => join(stateDir, 'key-store.json')
 
-/** null: none was opened yet. */
-export async function readKeyStoreRecord(stateDir: string): Promise<KeyStoreRecord | null> {
-  const text = await readPrivateFile(pathOf(stateDir))
-  return text === null ? null : recordSchema.parse(JSON.parse(text))
+/** null: none was opened yet. @throws AppError internal when it is damaged */
+export function readKeyStoreRecord(stateDir: string): Promise<KeyStoreRecord | null> {
+  const cure =
+    'Put key-store.json back from a copy of the folder, or restore the install from a backup (keyscaler restore).'
+  return readPrivateJson(pathOf(stateDir), recordSchema, cure)
 }
 
 /** @param evidence of the proof that came before; null when there was none */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
+import { readPrivateFile, readPrivateJson, writePrivateFile } from '../../../lib/config/private-file.ts'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import type { ServiceEntry, ServiceName } from '../../../services/catalog.ts'
 
@@ -42,10 +42,14 @@ export async function writeConfig(run: RunFolder, config: unknown): Promise<void
   await writePrivateFile(run.config, `${JSON.stringify(config, null, 2)}\n`)
 }
 
-/** What was deployed last; null when nothing was. */
-export async function readDeployedConfig(run: RunFolder): Promise<unknown> {
-  const text = await readPrivateFile(run.config)
-  return text === null ? null : JSON.parse(text)
+/** What was deployed last; null when nothing was. @throws AppError internal when it is damaged */
+export function readDeployedConfig(run: RunFolder): Promise<unknown> {
+  const asItIs = { parse: (value: unknown) => value }
+  return readPrivateJson(
+    run.config,
+    asItIs,
+    'Put it back from a copy of the folder, or from a backup (keyscaler restore).'
+  )
 }
 
 export async function setFlag(file: string, on: boolean): Promise<void> {

@@ -1,7 +1,7 @@
 /** What `keyscaler prerequisites` makes in the database server, where its passwords are kept, and the note of what was made. */
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readPrivateFile } from '../../../lib/config/private-file.ts'
+import { readPrivateJson } from '../../../lib/config/private-file.ts'
 
 export const schema = 'keyscaler'
 export const user = 'keyscaler'
@@ -30,7 +30,7 @@ const note = z.strictObject({
 export type MadeDatabase = z.infer<typeof note>
 
 /** Null: nothing was made here, or by a version that kept no note. */
-export async function madeHere(stateDir: string): Promise<MadeDatabase | null> {
-  const text = await readPrivateFile(keptIn(stateDir).made)
-  return text === null ? null : note.parse(JSON.parse(text))
+export function madeHere(stateDir: string): Promise<MadeDatabase | null> {
+  const cure = 'Put it back from a copy, or remove it: then what was made in the database server is left there.'
+  return readPrivateJson(keptIn(stateDir).made, note, cure)
 }

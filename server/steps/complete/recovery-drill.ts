@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../../lib/config/private-file.ts'
+import { readPrivateJson, writePrivateFile } from '../../../lib/config/private-file.ts'
 import { seal, unseal } from '../../../lib/database/sealed.ts'
 import { AppError, messageOf } from '../../../lib/errors/app-error.ts'
 import type { ApplyContext } from '../apply-context.ts'
@@ -65,10 +65,9 @@ function failed(why: string, cause?: unknown): AppError {
 
 /** When the master key that is active now was proved by a drill; null: it was not. */
 export async function lastDrill(stateDir: string, masterKey: string | null): Promise<RecoveryDrill | null> {
-  const text = await readPrivateFile(pathOf(stateDir))
-  if (text === null) return null
-  const drill = drillSchema.parse(JSON.parse(text))
-  return drill.masterKey === masterKey ? drill : null
+  const cure = 'Remove it: the next run of the last step proves the recovery again.'
+  const drill = await readPrivateJson(pathOf(stateDir), drillSchema, cure)
+  return drill?.masterKey === masterKey ? drill : null
 }
 
 export async function activeMasterKey(database: Pool): Promise<string | null> {
