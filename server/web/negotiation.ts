@@ -1,5 +1,6 @@
 /** HTML or JSON is decided here, at the edge: by Accept, then by what was sent. */
 import type { FastifyRequest } from 'fastify'
+import { AppError } from '../../lib/errors/app-error.ts'
 import { type SkipRequest, skipsPosted } from '../install/skips.ts'
 
 export type AnswerForm = 'html' | 'json'
@@ -52,9 +53,17 @@ export interface PostedStep {
   readonly pasted: string | null
 }
 
-/** Takes the form's own names (they begin with _) out of the body; what is left is answers. */
+/** A list, a word or nothing at all is a mistake of who sends it, not an order without words. @throws AppError invalid-input */
+export function objectBody(body: unknown): Record<string, unknown> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body }
+  throw new AppError('invalid-input', 'The body must be a JSON object.', {
+    cure: 'Send {} where there is nothing to say.'
+  })
+}
+
+/** Takes the form's own names (they begin with _) out of the body; what is left is answers. @throws AppError invalid-input */
 export function postedStep(body: unknown): PostedStep {
-  const given = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {}
+  const given = objectBody(body)
   const own = new Map(Object.entries(given).filter(([name]) => name.startsWith('_')))
   const typed = Object.fromEntries(Object.entries(given).filter(([name]) => !ownNames.has(name)))
   const answers = withoutStaleSerial(typed, own.get('_chosen'))

@@ -4,6 +4,7 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import type { RawAnswers } from '../../install/answers-file.ts'
 import { type SkipRequest, skipRequest } from '../../install/skips.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
+import { objectBody } from '../negotiation.ts'
 
 const members = {
   $schema: z.string().optional(),
@@ -40,8 +41,7 @@ export function applyFrom(body: unknown, steps: readonly DefinedStep[]): Wanted 
 }
 
 function read<T>(schema: z.ZodType<T>, body: unknown): T {
-  const given = typeof body === 'object' && body !== null && !Array.isArray(body) ? { ...body } : {}
-  if ('_csrf' in given) delete given._csrf
+  const { _csrf, ...given } = objectBody(body)
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   throw refused(
