@@ -11,6 +11,7 @@ import { UnderWay } from '../install/jobs/cancelled.ts'
 import { problemPages } from './api/problem-pages.ts'
 import { type ErrorsPage, errorRows } from './error-help.ts'
 import { jobAddress } from './jobs/job-answer.ts'
+import { keepAddresses } from './known-addresses.ts'
 import { answerFormOf } from './negotiation.ts'
 import { product, root } from './product.ts'
 import type { ErrorPage } from './view-model.ts'
@@ -34,6 +35,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
     frameworkErrors: answerProblem,
     ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory })
   })
+  keepAddresses(app)
   // A text/plain body needs no preflight in a browser: never parsed.
   app.removeContentTypeParser('text/plain')
   // Before any route: only those that come after it are compressed.
