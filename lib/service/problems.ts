@@ -40,6 +40,17 @@ export interface Problem {
   readonly cure?: string
 }
 
+/** Asked at a host name that is not ours (RFC 9110 section 15.5.20). */
+export class Misdirected extends Error {
+  readonly statusCode = 421
+  readonly cure: string
+
+  constructor(cure: string) {
+    super('This name is not served here.')
+    this.cure = cure
+  }
+}
+
 /** What a caller may know of anything thrown; Fastify's own 4xx (body too large, malformed JSON) keep their status. */
 export function problemOf(error: unknown, requestId: string): Problem {
   const thrown = asDatabaseError(error)
@@ -101,6 +112,7 @@ function unread(thrown: unknown, status: number): Pick<Problem, 'detail' | 'cure
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
   const known = unreadable[code]
   if (known !== undefined) return known
+  if (thrown instanceof Misdirected) return { detail: thrown.message, cure: thrown.cure }
   if (status === 413) {
     return {
       detail: 'The request body is too large.',

@@ -43,7 +43,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
   await pageFrame(app, {
     root,
     hosts: options.allowedHosts,
-    elsewhere: 'This name is not served here. Use an address that setup printed.\n',
+    elsewhere: 'Use an address that setup printed.',
     hsts: options.tls,
     scriptsAsk: true
   })

@@ -1,0 +1,61 @@
+/** The frame around every route of the wizard: what is refused before one is reached, and what is said of it. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { send } from '../../e2e/world/scripted.ts'
+import { openLog } from '../../lib/log/log.ts'
+import { serve, type Wizard } from '../main.ts'
+import { createToken } from './api/tokens.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'wizard-app-'))
+const stateDir = join(folder, 'state')
+const logged: string[] = []
+let wizard: Wizard
+let token = ''
+
+before(async () => {
+  const log = openLog('wizard', 'warn', (line) => logged.push(line))
+  wizard = await serve({ host: '127.0.0.1', port: 0, allowedHosts: [], suggestions: {}, log, stateDir, say: () => {} })
+  token = (await createToken(stateDir, 'setup', 600_000)).token
+})
+after(async () => {
+  await wizard.close(false)
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const browser = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8'
+const script = 'application/json'
+
+interface Asked {
+  readonly method?: string
+  readonly body?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+async function ask(path: string, accept: string, { method = 'GET', body = '', headers = {} }: Asked = {}) {
+  const answer = await send(wizard.url + path, {
+    method,
+    body,
+    headers: { accept, authorization: `Bearer ${token}`, ...headers }
+  })
+  return { ...answer, type: String(answer.headers['content-type']).split(';')[0] }
+}
+
+test('who comes by a foreign name is told so in a problem, or on a page with its headers, at every address', async () => {
+  const foreign = { headers: { host: 'evil.example' } }
+  for (const path of ['/', '/setup/plan', '/setup/openapi.json', '/nothing', '/public/wizard.js', '/healthz']) {
+    const refused = await ask(path, script, foreign)
+    assert.deepEqual([refused.status, refused.type], [421, 'application/problem+json'], path)
+    const { detail, cure, status } = JSON.parse(refused.text)
+    assert.deepEqual(
+      [status, detail, cure],
+      [421, 'This name is not served here.', 'Use an address that setup printed.']
+    )
+    const page = await ask(path, browser, foreign)
+    assert.deepEqual([page.status, page.type], [421, 'text/html'], path)
+    assert.match(page.text, /This name is not served here\.[\s\S]*Use an address that setup printed\./)
+    assert.match(String(page.headers['content-security-policy']), /frame-ancestors 'none'/)
+  }
+})
