@@ -59,3 +59,22 @@ test('who comes by a foreign name is told so in a problem, or on a page with its
     assert.match(String(page.headers['content-security-policy']), /frame-ancestors 'none'/)
   }
 })
+
+test('a request with a key that is refused is answered once, and leaves nothing in the log', async () => {
+  logged.length = 0
+  const headers = { 'content-type': 'application/json' }
+  for (const [index, body] of ['{"steps":{"x":{}}}', '[]'].entries()) {
+    const keyed = { method: 'POST', body, headers: { ...headers, 'idempotency-key': `refused-${index}` } }
+    const refused = await ask('/setup/plan', script, keyed)
+    assert.deepEqual([refused.status, refused.type], [422, 'application/problem+json'])
+    const again = await ask('/setup/plan', script, keyed)
+    assert.deepEqual([again.status, again.text], [422, refused.text])
+    assert.equal(again.headers['idempotent-replayed'], 'true')
+    assert.equal(
+      (await ask('/setup/plan', browser, { ...keyed, headers: { ...headers, 'idempotency-key': `page-${index}` } }))
+        .status,
+      422
+    )
+  }
+  assert.deepEqual(logged, [])
+})

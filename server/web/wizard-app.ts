@@ -75,7 +75,11 @@ function answerErrorsInKind(app: FastifyInstance): void {
     if (job !== null) reply.header('link', `<${job}>; rel="related"`)
     const problem = problemOf(error, request.id)
     if (answerFormOf(request) !== 'html') {
-      if (job === null) return answerProblem(error as Parameters<typeof answerProblem>[0], request, reply)
+      if (job === null) {
+        answerProblem(error as Parameters<typeof answerProblem>[0], request, reply)
+        // An async handler that returns nothing is sent as nothing, while a hook (idempotency.ts) still holds the answer.
+        return reply
+      }
       return reply
         .code(problem.status)
         .type('application/problem+json')
