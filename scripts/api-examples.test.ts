@@ -1,14 +1,17 @@
 /** docs/api: the curl script installs over a connection that is lost, the Ansible play asks what the wizard answers. */
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { scriptedAnswers, send } from '../e2e/world/scripted.ts'
 import { openWorld, type World } from '../e2e/world/world.ts'
+import { openLog } from '../lib/log/log.ts'
+import { serve } from '../server/main.ts'
 import { operations } from '../server/web/api/operations.ts'
 import { createToken } from '../server/web/api/tokens.ts'
 
@@ -107,7 +110,12 @@ describe('docs/api/install.yml', () => {
     readonly headers?: Readonly<Record<string, string>>
     readonly body?: Readonly<Record<string, unknown>>
   }
-  const [play] = parse(readFileSync(file, 'utf8')) as [{ readonly hosts: string; readonly tasks: readonly Task[] }]
+  interface Play {
+    readonly hosts: string
+    readonly vars: Readonly<Record<string, unknown>>
+    readonly tasks: readonly Task[]
+  }
+  const [play] = parse(readFileSync(file, 'utf8')) as [Play]
   const calls = play.tasks.flatMap((task) => {
     const uri = task['ansible.builtin.uri'] as Uri | undefined
     return uri === undefined ? [] : [{ task, uri }]
@@ -120,7 +128,7 @@ describe('docs/api/install.yml', () => {
       assert.equal(typeof name, 'string')
       const modules = Object.keys(rest).filter((key) => key.includes('.'))
       assert.equal(modules.length, 1, name)
-      assert.match(modules[0] ?? '', /^ansible\.builtin\.(uri|command|debug|set_fact)$/)
+      assert.match(modules[0] ?? '', /^ansible\.builtin\.(uri|command|debug|fail|set_fact)$/)
     }
   })
 
@@ -151,8 +159,56 @@ describe('docs/api/install.yml', () => {
     )
   })
 
+  test('what is hidden and refused is followed by a task that says why, from the problem and never from the answers', () => {
+    const hidden = play.tasks.filter((task) => task.no_log === true)
+    assert.equal(hidden.length, 5)
+    for (const task of hidden) {
+      const next = play.tasks[play.tasks.indexOf(task) + 1]
+      assert.deepEqual(next, {
+        name: next?.name,
+        'ansible.builtin.fail': { msg: '{{ keyscaler_why }}' },
+        vars: { keyscaler_asked: `{{ ${task.register} }}` },
+        when: `${task.register} is failed`
+      })
+      assert.equal(task.ignore_errors, true, task.name)
+    }
+    const said = `${play.vars.keyscaler_said} ${play.vars.keyscaler_why}`
+    for (const member of ['detail', 'cure', 'errors', 'pointer']) assert.ok(said.includes(member), member)
+    assert.doesNotMatch(said, /answers|showOnce|token|stdout|invocation/)
+  })
+
   const found = spawnSync('ansible-playbook', ['--version']).status === 0
-  test('ansible-playbook --syntax-check', { skip: found ? false : 'ansible-playbook is not installed here' }, () => {
+  const skip = found ? false : 'ansible-playbook is not installed here'
+  test('run with wrong answers it tells what the wizard said of them, and shows none', { skip }, async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'install-yml-'))
+    const [stateDir, bin, given] = [join(dir, 'state'), join(dir, 'bin'), join(dir, 'given.json')]
+    const log = openLog('wizard', 'silent')
+    const at = { host: '127.0.0.1', port: 0, allowedHosts: [], suggestions: {}, stateDir, log, say: () => {} }
+    const wizard = await serve(at)
+    t.after(async () => {
+      await wizard.close(false)
+      rmSync(dir, { recursive: true })
+    })
+    mkdirSync(bin)
+    const command = `#!/bin/sh\nexec '${process.execPath}' '${join(folder, '../../server/cli.mjs')}' "$@"\n`
+    writeFileSync(join(bin, 'keyscaler'), command, { mode: 0o755 })
+    const answers = { database: { dbPort: 99_999, dbPassword: 'never-shown-1' } }
+    const vars = { keyscaler_url: wizard.url, keyscaler_state: stateDir, keyscaler_answers: answers }
+    writeFileSync(given, JSON.stringify(vars), { mode: 0o600 })
+    const inventory = join(dir, 'hosts')
+    writeFileSync(
+      inventory,
+      '[keyscaler]\nlocalhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"\n'
+    )
+    const path = `${bin}:${process.env.PATH}`
+    const argv = ['-c', 'exec ansible-playbook -i "$0" -e "@$1" "$2"', inventory, given, file]
+    const { code, stdout, stderr } = await run(argv, { PATH: path, ANSIBLE_NOCOLOR: '1', ANSIBLE_HOME: dir })
+    assert.notEqual(code, 0)
+    assert.match(stdout, /\/steps\/database\/dbPort: Port must be 1–65535\./, stderr)
+    assert.equal(`${stdout}${stderr}`.includes('never-shown-1'), false)
+  })
+
+  test('ansible-playbook --syntax-check', { skip }, () => {
     const { status, stderr } = spawnSync('ansible-playbook', ['-i', 'localhost,', '--syntax-check', file], {
       encoding: 'utf8'
     })
