@@ -60,6 +60,16 @@ test('who comes by a foreign name is told so in a problem, or on a page with its
   }
 })
 
+test('the scheme of a token is read in any case, and another scheme is none', async () => {
+  for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
+    const { status } = await ask('/setup/progress', script, { headers: { authorization: `${scheme} ${token}` } })
+    assert.equal(status, 200, scheme)
+  }
+  for (const authorization of [`Basic ${token}`, token, `xbearer ${token}`]) {
+    assert.equal((await ask('/setup/progress', script, { headers: { authorization } })).status, 401)
+  }
+})
+
 test('a request with a key that is refused is answered once, and leaves nothing in the log', async () => {
   logged.length = 0
   const headers = { 'content-type': 'application/json' }
