@@ -26,3 +26,22 @@ export function keepAddresses(app: FastifyInstance): void {
 export function addressesOf(app: FastifyInstance): readonly KnownAddress[] {
   return [...(known.get(app) ?? [])].map(([url, methods]) => ({ url, methods }))
 }
+
+/**
+ * What an address takes, as Allow says it; empty where there is nothing at all.
+ * @param address as it came, with its query
+ */
+export function methodsAt(app: FastifyInstance, address: string): readonly string[] {
+  const [path = ''] = address.split('?')
+  const there = addressesOf(app).filter(({ url }) => fits(url, path))
+  return [...new Set(there.flatMap(({ methods }) => [...methods]))].sort()
+}
+
+function fits(url: string, path: string): boolean {
+  if (url.endsWith('*')) return path.startsWith(url.slice(0, -1))
+  const [named, asked] = [url.split('/'), path.split('/')]
+  return (
+    named.length === asked.length &&
+    named.every((name, at) => name === asked[at] || (name[0] === ':' && asked[at] !== ''))
+  )
+}

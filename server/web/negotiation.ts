@@ -1,5 +1,5 @@
 /** HTML or JSON is decided here, at the edge: by Accept, then by what was sent. */
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { type SkipRequest, skipsPosted } from '../install/skips.ts'
 
@@ -21,8 +21,20 @@ export function prefersPage(request: FastifyRequest): boolean {
   return likedForm(request) === 'html'
 }
 
+const negotiated = new WeakSet<FastifyRequest>()
+
+/** RFC 9110 section 12.5.5, on each answer for which Accept was looked at: a cache does not give a script's to a browser. */
+export function tellWhatVaries(app: FastifyInstance): void {
+  app.addHook('onSend', async (request, reply) => {
+    if (!negotiated.has(request)) return
+    const others = String(reply.getHeader('vary') ?? '')
+    reply.header('vary', others === '' ? 'accept' : `accept, ${others}`)
+  })
+}
+
 /** Of the forms that are named in Accept; null when none is. */
 function likedForm(request: FastifyRequest): AnswerForm | null {
+  negotiated.add(request)
   const ranges = (request.headers.accept ?? '').split(',').map((range) => {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
     const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)

@@ -70,6 +70,56 @@ test('the scheme of a token is read in any case, and another scheme is none', as
   }
 })
 
+test('a method that an address does not take is a 405 with those that it takes; nothing at an address stays a 404', async () => {
+  const known: readonly (readonly [string, string, string])[] = [
+    ['PUT', '/setup/plan?x=1', 'GET, HEAD, POST'],
+    ['OPTIONS', '/setup/steps/kms', 'GET, HEAD, POST'],
+    ['GET', '/setup/apply', 'POST'],
+    ['GET', '/setup/steps/kms/change-password', 'POST'],
+    ['DELETE', '/setup/jobs/none', 'GET, HEAD'],
+    ['POST', '/public/wizard.js', 'GET, HEAD'],
+    ['POST', '/', 'GET, HEAD']
+  ]
+  for (const [method, path, allow] of known) {
+    const refused = await ask(path, script, { method })
+    assert.deepEqual(
+      [refused.status, refused.headers.allow, refused.type],
+      [405, allow, 'application/problem+json'],
+      path
+    )
+    assert.deepEqual([JSON.parse(refused.text).status, JSON.parse(refused.text).title], [405, 'Method not allowed'])
+    const page = await ask(path, browser, { method })
+    assert.deepEqual([page.status, page.headers.allow, page.type], [405, allow, 'text/html'], path)
+  }
+  for (const path of ['/nothing', '/setup/nothing', '/setup/steps/kms/nothing', '/problems/', '/setup/plan/x']) {
+    for (const method of ['GET', 'PUT', 'OPTIONS']) {
+      const { status, headers } = await ask(path, script, { method })
+      assert.deepEqual([status, headers.allow], [404, undefined], `${method} ${path}`)
+    }
+  }
+})
+
+test('where Accept decides, the answer says so, whichever it is; what is always the same does not', async () => {
+  for (const path of [
+    '/setup/steps/kms',
+    '/setup/plan',
+    '/setup/progress',
+    '/setup/api',
+    '/help/errors',
+    '/problems/locked',
+    '/nothing'
+  ]) {
+    for (const accept of [script, browser]) {
+      const { headers } = await ask(path, accept, { headers: { 'accept-encoding': 'gzip' } })
+      assert.match(String(headers.vary), /\baccept\b(?!-)/, `${path} ${accept}`)
+    }
+  }
+  const plain = await ask('/setup/openapi.json', script, { headers: { 'accept-encoding': 'gzip' } })
+  assert.equal(plain.headers.vary, 'accept-encoding')
+  const zipped = await ask('/setup/api', script, { headers: { 'accept-encoding': 'gzip' } })
+  assert.deepEqual(String(zipped.headers.vary).split(', ').sort(), ['accept', 'accept-encoding'])
+})
+
 test('a request with a key that is refused is answered once, and leaves nothing in the log', async () => {
   logged.length = 0
   const headers = { 'content-type': 'application/json' }

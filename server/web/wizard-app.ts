@@ -11,8 +11,8 @@ import { UnderWay } from '../install/jobs/cancelled.ts'
 import { problemPages } from './api/problem-pages.ts'
 import { type ErrorsPage, errorRows } from './error-help.ts'
 import { jobAddress } from './jobs/job-answer.ts'
-import { keepAddresses } from './known-addresses.ts'
-import { answerFormOf } from './negotiation.ts'
+import { keepAddresses, methodsAt } from './known-addresses.ts'
+import { answerFormOf, tellWhatVaries } from './negotiation.ts'
 import { product, root } from './product.ts'
 import type { ErrorPage } from './view-model.ts'
 
@@ -47,6 +47,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
     hsts: options.tls,
     scriptsAsk: true
   })
+  tellWhatVaries(app)
   await app.register(cookie)
   await app.register(formbody, { bodyLimit: 256 * 1024 })
   await app.register(rateLimit, { global: false })
@@ -91,19 +92,31 @@ function answerErrorsInKind(app: FastifyInstance): void {
     return reply.code(problem.status).viewAsync('/error.eta', { ...shown, ...back })
   })
   app.setNotFoundHandler(async (request, reply) => {
-    const problem = {
-      type: 'about:blank',
-      status: 404,
-      title: 'Not found',
-      detail: 'There is nothing at this address.',
-      cure: 'GET /setup/openapi.json lists what there is while setup is open.',
-      instance: `urn:request:${request.id}`
-    }
-    if (answerFormOf(request) !== 'html') return reply.code(404).type('application/problem+json').send(problem)
+    const instance = `urn:request:${request.id}`
+    const methods = methodsAt(app, request.url)
+    if (methods.length > 0) reply.header('allow', methods.join(', '))
+    const problem = { type: 'about:blank', instance, ...(methods.length > 0 ? notSo(methods) : nothingThere) }
+    reply.code(problem.status)
+    if (answerFormOf(request) !== 'html') return reply.type('application/problem+json').send(problem)
     const { cure: _forScripts, ...forPeople } = problem
-    return reply.code(404).viewAsync('/error.eta', page(forPeople, request.id))
+    return reply.viewAsync('/error.eta', page(forPeople, request.id))
   })
 }
+
+const nothingThere = {
+  status: 404,
+  title: 'Not found',
+  detail: 'There is nothing at this address.',
+  cure: 'GET /setup/openapi.json lists what there is while setup is open.'
+}
+
+/** RFC 9110 section 15.5.6. */
+const notSo = (methods: readonly string[]) => ({
+  status: 405,
+  title: 'Method not allowed',
+  detail: `This address takes ${methods.join(', ')}.`,
+  cure: nothingThere.cure
+})
 
 function helpRoutes(app: FastifyInstance): void {
   for (const name of ['prerequisites', 'support', 'terms']) {

@@ -57,7 +57,7 @@ export function openApiDocument() {
       responses: {
         Problem: {
           description:
-            'RFC 9457. 401 without a token, 403 with one that may only read, 410 when setup is finished, 421 at a host name that is not ours, 429 after too many codes, 503 with Retry-After when the database or the key store is away.',
+            'RFC 9457. 401 without a token, 403 with one that may only read, 405 with Allow where an address does not take the method, 410 when setup is finished, 421 at a host name that is not ours, 429 after too many codes, 503 with Retry-After when the database or the key store is away.',
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } }
         }
       },
