@@ -120,6 +120,35 @@ test('where Accept decides, the answer says so, whichever it is; what is always 
   assert.deepEqual(String(zipped.headers.vary).split(', ').sort(), ['accept', 'accept-encoding'])
 })
 
+test('a member that could change a prototype is named as what is wrong; what is no JSON is told so', async () => {
+  const post = (path: string, body: string) =>
+    ask(path, script, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+  for (const path of ['/setup/plan', '/setup/apply', '/setup/steps/kms', '/setup/session']) {
+    const proto = await post(path, '{"steps":{"__proto__":{"slot":1}}}')
+    assert.deepEqual([proto.status, JSON.parse(proto.text).errors[0].pointer], [422, '/__proto__'], path)
+    assert.match(JSON.parse(proto.text).detail, /^Nothing here may be named __proto__\.$/)
+    const escaped = await post(path, '{"\\u005f_proto__":1}')
+    assert.deepEqual([escaped.status, JSON.parse(escaped.text).errors[0].pointer], [422, '/__proto__'])
+    const made = await post(path, '{"constructor":{"prototype":{}}}')
+    assert.deepEqual([made.status, JSON.parse(made.text).errors[0].pointer], [422, '/constructor'])
+    const broken = await post(path, '{"__proto__":1')
+    assert.deepEqual([broken.status, JSON.parse(broken.text).detail], [400, 'The body is not JSON.'])
+  }
+})
+
+test('answers that are nested without end are refused by their field, also with a key and where they are submitted', async () => {
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+  const post = (path: string, body: string, headers = {}) =>
+    ask(path, script, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } })
+  for (const headers of [{}, { 'idempotency-key': 'deep' }]) {
+    const planned = await post('/setup/plan', `{"steps":{"memcached":{"servers":${deep}}}}`, headers)
+    assert.equal(planned.status, 422, planned.text)
+    assert.equal(JSON.parse(planned.text).errors[0].pointer, '/steps/memcached/servers')
+  }
+  const submitted = await post('/setup/steps/welcome', `{"acceptTerms":${deep}}`)
+  assert.deepEqual([submitted.status, JSON.parse(submitted.text).errors?.[0].pointer], [422, '/acceptTerms'])
+})
+
 test('a request with a key that is refused is answered once, and leaves nothing in the log', async () => {
   logged.length = 0
   const headers = { 'content-type': 'application/json' }

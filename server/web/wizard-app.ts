@@ -11,6 +11,7 @@ import { UnderWay } from '../install/jobs/cancelled.ts'
 import { problemPages } from './api/problem-pages.ts'
 import { type ErrorsPage, errorRows } from './error-help.ts'
 import { jobAddress } from './jobs/job-answer.ts'
+import { readJsonBodies } from './json-body.ts'
 import { keepAddresses, methodsAt } from './known-addresses.ts'
 import { answerFormOf, tellWhatVaries } from './negotiation.ts'
 import { product, root } from './product.ts'
@@ -36,6 +37,7 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
     ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory })
   })
   keepAddresses(app)
+  readJsonBodies(app)
   // A text/plain body needs no preflight in a browser: never parsed.
   app.removeContentTypeParser('text/plain')
   // Before any route: only those that come after it are compressed.

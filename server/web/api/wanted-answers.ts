@@ -7,7 +7,7 @@ import type { DefinedStep } from '../../steps/define-step.ts'
 import { objectBody } from '../negotiation.ts'
 
 const members = {
-  $schema: z.string().optional(),
+  $schema: z.string({ error: '$schema must be text.' }).optional(),
   apiVersion: z.literal('setup/v1', { error: 'apiVersion must be setup/v1.' }).optional(),
   steps: z
     .record(z.string(), z.record(z.string(), z.unknown(), { error: 'A step holds its fields, as name: value.' }), {
@@ -47,7 +47,10 @@ function read<T>(schema: z.ZodType<T>, body: unknown): T {
   throw refused(
     parsed.error.issues.flatMap((issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key): [string, string] => [key, `There is nothing named ${key} here.`])
+        ? issue.keys.map((key): [string, string] => [
+            [...issue.path, key].join('/'),
+            `There is nothing named ${key} here.`
+          ])
         : [[issue.path.join('/'), issue.path[0] === 'plan' ? hashWanted : issue.message] as [string, string]]
     )
   )
