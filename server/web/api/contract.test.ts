@@ -153,6 +153,22 @@ describe('the description holds', { timeout: 170_000 }, () => {
     await checkedAndSubmitted('kms')
   })
 
+  test('the steps that take forms take them as they are described, a list as one text with commas', async () => {
+    const { content } = (described.paths as Record<string, Record<string, { requestBody: { content: Json } }>>)[
+      '/setup/steps/memcached/check'
+    ]?.post?.requestBody ?? { content: {} }
+    const { schema, encoding } = content['application/x-www-form-urlencoded'] as Record<string, Json>
+    assert.deepEqual(encoding, { servers: { style: 'form', explode: false } })
+    const servers = answers.memcached.servers as readonly string[]
+    assert.deepEqual(violations(schema, { servers }, described), [])
+    const authorization = `Bearer ${token}`
+    const form = { accept: 'application/json', authorization, 'content-type': 'application/x-www-form-urlencoded' }
+    const ask = (body: string) =>
+      send(`${world.wizard.url}/setup/steps/memcached/check`, { headers: { ...form, prefer: 'wait=120' }, body })
+    const taken = await ask(new URLSearchParams({ servers: servers.join(',') }).toString())
+    assert.equal(taken.status, 200, taken.text)
+  })
+
   test('a job is followed, cancelled, and gone on with', async () => {
     const first = await call('memcached.check', { body: answers.memcached, headers: { prefer: 'respond-async' } })
     assert.equal(first.status, 202, first.text)

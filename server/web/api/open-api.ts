@@ -19,7 +19,7 @@ export function openApiDocument() {
       version: '1',
       description: [
         'The eleven steps of setup, and plan and apply over all of them. The same addresses answer browsers with pages: send Accept: application/json.',
-        'They take the forms of those pages too (application/x-www-form-urlencoded, with a session and its CSRF token): those are not for scripts, and change with the pages.',
+        'The steps take forms too (application/x-www-form-urlencoded); without Accept those are answered with pages, also to a token.',
         'Bearer tokens: keyscaler token create --scope read|setup --expires 1h on the host, or the one-time code at /setup/session.',
         'Once setup is finished every address under /setup answers 410; keyscaler unlock on the host opens them again. x-keyscaler-served says what is there only after setup (after), or at any time (always).',
         'Errors are RFC 9457 problems, and their type opens a page of this server.'
@@ -86,8 +86,17 @@ function contentOf(answer: Operation['answer']): object {
   return { 'application/json': { schema: { $ref: `#/components/schemas/${answer}` } } }
 }
 
+/** In a form a list is one text with commas, as in the field of the page. */
+function bodyOf({ body, forms }: Operation): object {
+  if (body === undefined) return {}
+  const encoding = Object.fromEntries((forms ?? []).map((name) => [name, { style: 'form', explode: false }]))
+  const form = { 'application/x-www-form-urlencoded': { schema: body, encoding } }
+  const content = { 'application/json': { schema: body }, ...(forms === undefined ? {} : form) }
+  return { requestBody: { required: true, content } }
+}
+
 function described(operation: Operation): object {
-  const { operationId, group, summary, scope, served, body, status, answer, also, refusals, method, path } = operation
+  const { operationId, group, summary, scope, served, status, answer, also, refusals, method, path } = operation
   const { begins, waits, resumes } = operation
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
@@ -108,9 +117,7 @@ function described(operation: Operation): object {
     ...(scope === null ? { security: [] } : { 'x-keyscaler-scope': scope }),
     ...(served === undefined ? {} : { 'x-keyscaler-served': served }),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined
-      ? {}
-      : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    ...bodyOf(operation),
     responses: {
       ...(begins ? { 202: begun } : {}),
       [status]: {

@@ -2,7 +2,15 @@
 import { steps } from '../../install/steps.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
 import { operationsAfterSetup } from './operations-after-setup.ts'
-import { agreedPlan, changePasswordBody, type Json, namedBody, objectSchema, wantedSteps } from './request-bodies.ts'
+import {
+  agreedPlan,
+  changePasswordBody,
+  type Json,
+  listFields,
+  namedBody,
+  objectSchema,
+  wantedSteps
+} from './request-bodies.ts'
 import type { AnswerName } from './schemas.ts'
 import type { TokenScope } from './tokens.ts'
 
@@ -17,6 +25,8 @@ export interface Operation {
   /** When it is there; absent: while setup is open. */
   readonly served?: 'after' | 'always'
   readonly body?: Json
+  /** Taken as a form too, with the fields that are lists: one text with commas each. */
+  readonly forms?: readonly string[]
   readonly status: number
   readonly answer: AnswerName | 'yaml' | 'events' | 'record'
   /** Answers without a body besides that one, with when they are given. */
@@ -246,7 +256,8 @@ const fixed: readonly Operation[] = [
 function ofStep(step: DefinedStep): readonly Operation[] {
   const { id, title } = step
   const path = `/setup/steps/${id}`
-  const common = { group: title, body: namedBody(`${id}.submission`), refusals: [409, 422] } as const
+  const body = namedBody(`${id}.submission`)
+  const common = { group: title, body, forms: listFields(step), refusals: [409, 422] }
   return [
     {
       operationId: `${id}.read`,
