@@ -1,7 +1,17 @@
 /** docs/api: the curl script installs over a connection that is lost, the Ansible play asks what the wizard answers. */
 import assert from 'node:assert/strict'
-import { execFile, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,7 +27,7 @@ import { createToken } from '../server/web/api/tokens.ts'
 
 const folder = join(import.meta.dirname, '..', 'docs', 'api')
 
-describe('docs/api/install.sh', { timeout: 110_000 }, () => {
+describe('docs/api/install.sh', { timeout: 170_000 }, () => {
   let world: World
   before(async () => {
     world = await openWorld()
@@ -29,7 +39,9 @@ describe('docs/api/install.sh', { timeout: 110_000 }, () => {
     const { token } = await createToken(world.stateDir, 'setup', 600_000)
     const [tokenFile, answersFile] = [join(world.dir, 'token'), join(world.dir, 'answers.json')]
     writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 })
-    writeFileSync(answersFile, JSON.stringify({ apiVersion: 'setup/v1', steps: answers }, null, 2), { mode: 0o600 })
+    const order = JSON.stringify({ apiVersion: 'setup/v1', steps: answers }, null, 2)
+    // A blank line first: an editor leaves that.
+    writeFileSync(answersFile, `\n \r\n${order}\n`, { mode: 0o600 })
     const lossy = await losingTheFirst('/setup/apply', Number(new URL(world.wizard.url).port))
     t.after(() => lossy.server.close())
     const seen = watchCurl(join(world.dir, 'bin'))
@@ -54,6 +66,80 @@ describe('docs/api/install.sh', { timeout: 110_000 }, () => {
     assert.equal(JSON.parse(text).verdict.ok, true, text)
     const [revisions] = await world.query(`SELECT COUNT(*) AS n FROM \`${world.database}\`.answers`)
     assert.equal(Number(revisions?.n), Object.keys(answers).length, 'each step was submitted once')
+  })
+
+  test('without answers of its own it applies those that are kept', async () => {
+    const cli = join(folder, '../../server/cli.mjs')
+    assert.equal(spawnSync(process.execPath, [cli, 'unlock', '--state', world.stateDir]).status, 0)
+    const isOpen = () => send(`${world.wizard.url}/setup/openapi.json`, { method: 'GET' })
+    while ((await isOpen()).status !== 200) {
+      // The wizard sees the request in its state folder by itself.
+    }
+    const { token } = await createToken(world.stateDir, 'setup', 600_000)
+    const [tokenFile, answersFile] = [join(world.dir, 'token-2'), join(world.dir, 'nothing.json')]
+    writeFileSync(tokenFile, token, { mode: 0o600 })
+    writeFileSync(answersFile, '\n{\n}\n')
+    const { code, stdout, stderr } = await run([join(folder, 'install.sh'), tokenFile, answersFile], {
+      WIZARD: world.wizard.url,
+      TMPDIR: world.dir
+    })
+    assert.equal(code, 0, stderr)
+    assert.equal(JSON.parse(stdout).finished, true, stdout)
+  })
+
+  test('a file that is missing or empty is refused by its name, before anything is sent', async () => {
+    const seen = watchCurl(join(world.dir, 'bin-of-missing'))
+    const [there, empty, missing] = ['there', 'empty', 'missing'].map((name) => join(world.dir, name)) as [
+      string,
+      string,
+      string
+    ]
+    writeFileSync(there, '{}')
+    writeFileSync(empty, '')
+    for (const [files, named] of [
+      [[missing, there], missing],
+      [[there, missing], missing],
+      [[there, empty], empty],
+      [[there], 'usage: ']
+    ] as const) {
+      const path = `${seen.folder}:${process.env.PATH}`
+      const { code, stderr } = await run([join(folder, 'install.sh'), ...files], {
+        PATH: path,
+        WIZARD: world.wizard.url
+      })
+      assert.equal(code, 2, stderr)
+      assert.ok(stderr.includes(named), stderr)
+    }
+    assert.equal(existsSync(seen.log), false, 'curl was run')
+  })
+
+  test('interrupted it ends, asks nothing more, and leaves no file', async (t) => {
+    // Takes what is sent and never answers: the wizard always does.
+    const asked = Promise.withResolvers<void>()
+    let connections = 0
+    const silent = createServer((client) => {
+      connections += 1
+      client.on('error', () => {})
+      client.once('data', () => asked.resolve())
+    })
+    await new Promise<void>((listening) => silent.listen(0, '127.0.0.1', listening))
+    t.after(() => silent.close())
+    const temporary = mkdtempSync(join(world.dir, 'tmp-'))
+    const [tokenFile, answersFile] = [join(world.dir, 'token-3'), join(world.dir, 'answers-3')]
+    writeFileSync(tokenFile, 'token')
+    writeFileSync(answersFile, '{}')
+    const script = spawn('/bin/sh', [join(folder, 'install.sh'), tokenFile, answersFile], {
+      env: { ...process.env, TMPDIR: temporary, WIZARD: `http://127.0.0.1:${(silent.address() as AddressInfo).port}` },
+      stdio: 'ignore',
+      detached: true
+    })
+    const ended = once(script, 'exit')
+    await asked.promise
+    assert.equal(readdirSync(temporary).length, 1)
+    // As a terminal does: to the script and its curl.
+    process.kill(-(script.pid ?? assert.fail()), 'SIGINT')
+    assert.deepEqual(await ended, [130, null])
+    assert.deepEqual([connections, readdirSync(temporary)], [1, []])
   })
 })
 
