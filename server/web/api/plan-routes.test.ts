@@ -147,6 +147,16 @@ test('what stops an apply is a problem that names the step, and what was done be
   assert.equal(stopped.status, 422)
   assert.deepEqual([stopped.json.stoppedAt, stopped.json.done], ['database', []])
   for (const { pointer } of stopped.json.errors) assert.match(pointer, /^\/steps\/database\//)
+  const refused = await ask('/setup/steps/database', steps.database)
+  assert.equal(refused.status, 422)
+  for (const { json: problem, place } of [
+    { json: stopped.json, place: '/steps/database/dbHost' },
+    { json: refused.json, place: '/dbHost' }
+  ]) {
+    const [error] = problem.errors
+    assert.deepEqual([error.pointer, error.code], [place, 'database.connects'])
+    assert.match(error.remedy, /server runs/, 'what cures it stands with it')
+  }
   assert.equal(stopped.text.includes(steps.database.dbPassword), false)
 })
 

@@ -63,7 +63,16 @@ const problem = z.object({
   title: z.string(),
   detail: z.string(),
   instance: z.string().describe('urn:request:<id>; the log has the same id.'),
-  errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+  errors: z
+    .array(
+      z.object({
+        pointer: z.string(),
+        detail: z.string(),
+        code: z.string().optional().describe('The check that refused it, as findings have it: database.connects.'),
+        remedy: z.string().optional().describe('What cures it.')
+      })
+    )
+    .optional(),
   cure: z.string().optional(),
   findings: z.array(finding).optional().describe('Of a step: what the live checks saw.'),
   plan: plan.optional().describe('Of apply, 409: the plan of now.'),
