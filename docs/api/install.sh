@@ -10,10 +10,19 @@
 set -eu
 umask 077
 WIZARD=${WIZARD:-http://127.0.0.1:8080}
+[ $# -eq 2 ] || { echo "usage: WIZARD=<url> $0 <token file> <answers file>" >&2; exit 2; }
 token=$1 answers=$2
+# Before anything is sent: curl takes a file that is not there for an empty one.
+for file in "$token" "$answers"; do
+  [ -f "$file" ] && [ -r "$file" ] && [ -s "$file" ] || { echo "$file is empty, or cannot be read" >&2; exit 2; }
+done
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+# The trap of EXIT alone cleans up; without an exit of their own the script would go on after these.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 cat > "$work/curl.conf" <<END
 silent
@@ -60,7 +69,8 @@ hash=$(sed 's/.*"hash":"\([0-9a-f]\{64\}\)".*/\1/' "$work/plan.json")
 cat "$work/plan.json" >&2
 
 # The same answers, and the plan that was looked at: 409 when the world has moved in between.
-sed "1s/{/{\"plan\": \"$hash\", /" "$answers" > "$work/order.json"
+# On one line, for its first bracket may stand on any; and {} is an order too, that of the answers that are kept.
+tr '\r\n\t' '   ' < "$answers" | sed "s/{/{\"plan\": \"$hash\", /; s/, *} *\$/}/" > "$work/order.json"
 post /setup/apply "$work/order.json" "$work/applied.json"
 
 # How it went, or the job where it took long. Holds what is shown once (the participant's secret): take it to where secrets are kept.

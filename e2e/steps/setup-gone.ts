@@ -19,7 +19,7 @@ const paths = [
   '/SETUP/steps/kms',
   '/setup/steps/kms?_=1',
   '/setup;/steps/kms',
-  // The folder of static files refuses these itself, with 403.
+  // The folder of static files refuses these itself: with 403, and with 405 what would not read.
   '/public/../setup/steps/kms',
   '/public/%2e%2e/setup/steps/kms'
 ]
@@ -30,7 +30,8 @@ export async function remainsOfSetup(url: string): Promise<string[]> {
   const remains: string[] = []
   for (const { method, path } of asked) {
     const status = await ask(url, method, path)
-    const gone = status === 404 || status === 410 || (status === 403 && path.startsWith('/public/'))
+    const refused = path.startsWith('/public/') && (status === 403 || status === 405)
+    const gone = status === 404 || status === 410 || refused
     if (!gone) remains.push(`${method} ${path} ${status}`)
   }
   return remains

@@ -23,9 +23,18 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number]
 
+/** Which check refused a field, and what cures it. */
+export interface FieldCause {
+  /** The check's id: database.connects. */
+  readonly code: string
+  readonly remedy?: string
+}
+
 export interface AppErrorExtras {
   /** Messages by field name, for forms and problem documents. */
   readonly fields?: Readonly<Record<string, string>>
+  /** By field name, for those that a check refused. */
+  readonly causes?: Readonly<Record<string, FieldCause>>
   /** The next thing to do, in plain words. */
   readonly cure?: string
   /** Which of several reasons for this code, as a word for programs. */
@@ -37,6 +46,7 @@ export interface AppErrorExtras {
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly fields: Readonly<Record<string, string>> | undefined
+  readonly causes: Readonly<Record<string, FieldCause>> | undefined
   readonly cure: string | undefined
   readonly reason: string | undefined
 
@@ -45,6 +55,7 @@ export class AppError extends Error {
     this.name = 'AppError'
     this.code = code
     this.fields = more.fields
+    this.causes = more.causes
     this.cure = more.cure
     this.reason = more.reason
   }

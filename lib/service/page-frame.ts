@@ -5,13 +5,14 @@ import fastifyStatic from '@fastify/static'
 import view from '@fastify/view'
 import { Eta } from 'eta'
 import type { FastifyInstance } from 'fastify'
+import { Misdirected } from './problems.ts'
 
 export interface PageFrame {
   /** Of the checkout: its `public/` and `views/` are served and drawn. */
   readonly root: string
   /** Host names that are ours, without port. */
   readonly hosts: readonly string[]
-  /** What is said to who comes by another name; ends with a line feed. */
+  /** What to do for who comes by another name. */
   readonly elsewhere: string
   readonly hsts: boolean
   /** Scripts of ours may ask us (fetch, EventSource). */
@@ -25,7 +26,6 @@ const nobody = ["'none'"]
 
 export async function pageFrame(app: FastifyInstance, frame: PageFrame): Promise<void> {
   const { root, hsts, scriptsAsk, context } = frame
-  refuseForeignHosts(app, frame)
   await app.register(helmet, {
     contentSecurityPolicy: {
       useDefaults: false,
@@ -44,6 +44,8 @@ export async function pageFrame(app: FastifyInstance, frame: PageFrame): Promise
     // Not "no-referrer": with it a browser sends a form with `Origin: null`.
     referrerPolicy: { policy: 'same-origin' }
   })
+  // Behind helmet: its page has these headers too.
+  refuseForeignHosts(app, frame)
   await app.register(fastifyStatic, {
     root: join(root, 'public'),
     prefix: '/public/',
@@ -65,9 +67,8 @@ export async function pageFrame(app: FastifyInstance, frame: PageFrame): Promise
  */
 function refuseForeignHosts(app: FastifyInstance, { hosts, elsewhere }: PageFrame): void {
   const ours = new Set(hosts.map((name) => name.toLowerCase()))
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', async (request) => {
     const name = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
-    if (ours.has(name)) return
-    return reply.code(421).type('text/plain').send(elsewhere)
+    if (!ours.has(name)) throw new Misdirected(elsewhere)
   })
 }

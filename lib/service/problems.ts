@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { asDatabaseError } from '../database/pool.ts'
-import { AppError, type ErrorCode, errorCodes } from '../errors/app-error.ts'
+import { AppError, type ErrorCode, errorCodes, type FieldCause } from '../errors/app-error.ts'
 
 export interface ProblemRow {
   readonly status: number
@@ -36,8 +36,20 @@ export interface Problem {
   readonly title: string
   readonly detail: string
   readonly instance: string
-  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[]
+  /** `code` and `remedy` of the check that refused a field, where one did. */
+  readonly errors?: readonly ({ readonly pointer: string; readonly detail: string } & Partial<FieldCause>)[]
   readonly cure?: string
+}
+
+/** Asked at a host name that is not ours (RFC 9110 section 15.5.20). */
+export class Misdirected extends Error {
+  readonly statusCode = 421
+  readonly cure: string
+
+  constructor(cure: string) {
+    super('This name is not served here.')
+    this.cure = cure
+  }
 }
 
 /** What a caller may know of anything thrown; Fastify's own 4xx (body too large, malformed JSON) keep their status. */
@@ -54,7 +66,13 @@ export function problemOf(error: unknown, requestId: string): Problem {
       instance,
       ...(thrown.fields === undefined
         ? {}
-        : { errors: Object.entries(thrown.fields).map(([name, detail]) => ({ pointer: `/${name}`, detail })) }),
+        : {
+            errors: Object.entries(thrown.fields).map(([name, detail]) => ({
+              pointer: `/${name}`,
+              detail,
+              ...causeOf(thrown, name)
+            }))
+          }),
       ...(thrown.cure === undefined ? {} : { cure: thrown.cure })
     }
   }
@@ -69,6 +87,10 @@ export function problemOf(error: unknown, requestId: string): Problem {
     detail: `Quote ${requestId} when you ask for help.`,
     instance
   }
+}
+
+function causeOf({ causes }: AppError, name: string): Partial<FieldCause> {
+  return (causes !== undefined && Object.hasOwn(causes, name) ? causes[name] : undefined) ?? {}
 }
 
 /** The code that a problem's `type` names, also as services before 0.2 wrote it (`/help/errors#<code>`); null for another's. */
@@ -101,6 +123,7 @@ function unread(thrown: unknown, status: number): Pick<Problem, 'detail' | 'cure
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
   const known = unreadable[code]
   if (known !== undefined) return known
+  if (thrown instanceof Misdirected) return { detail: thrown.message, cure: thrown.cure }
   if (status === 413) {
     return {
       detail: 'The request body is too large.',

@@ -1,5 +1,5 @@
 /** Why answers were not accepted, as an error: for who gets no page with findings. */
-import { AppError } from '../../lib/errors/app-error.ts'
+import { AppError, type FieldCause } from '../../lib/errors/app-error.ts'
 import type { CheckOutcome } from './install.ts'
 
 /** @param goOn how this door accepts warnings. @param title of the step, where several are asked for at once */
@@ -14,8 +14,19 @@ export function refusalOf({ fields, findings }: CheckOutcome, goOn: string, titl
   const onlyWarnings = bad.every(({ verdict }) => verdict === 'warn')
   return new AppError('check-failed', said(bad.map(({ say }) => say).join(' ')), {
     fields,
+    causes: causesOf(findings),
     ...(onlyWarnings ? { cure: `${cure ?? ''} ${goOn}`.trim() } : cure === undefined ? {} : { cure })
   })
+}
+
+/** Of the finding that speaks for a field: the first (submit.ts, fieldMessages). */
+function causesOf(findings: CheckOutcome['findings']): Record<string, FieldCause> {
+  const causes: Record<string, FieldCause> = {}
+  for (const { id, field, verdict, cure } of findings) {
+    if (field === undefined || verdict !== 'fail') continue
+    causes[field] ??= { code: id, ...(cure === undefined ? {} : { remedy: cure }) }
+  }
+  return causes
 }
 
 export const continueByScript = 'To go on all the same, send "_continue": "yes".'

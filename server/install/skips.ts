@@ -8,15 +8,18 @@ import { didYouMean } from './did-you-mean.ts'
 const reasonWanted = 'A skipped check needs a reason of 3 to 300 characters on one line: it is kept with the answers.'
 
 /** As files and scripts give it: `{ check: kafka.record, reason: … }`. */
-export const skipRequest = z.strictObject({
-  check: z.string({ error: 'check must name a check, e.g. kafka.record.' }),
-  reason: z
-    .string({ error: reasonWanted })
-    .trim()
-    .min(3, { error: reasonWanted })
-    .max(300, { error: reasonWanted })
-    .regex(/^\P{Cc}+$/u, { error: reasonWanted })
-})
+export const skipRequest = z.strictObject(
+  {
+    check: z.string({ error: 'check must name a check, e.g. kafka.record.' }),
+    reason: z
+      .string({ error: reasonWanted })
+      .trim()
+      .min(3, { error: reasonWanted })
+      .max(300, { error: reasonWanted })
+      .regex(/^\P{Cc}+$/u, { error: reasonWanted })
+  },
+  { error: 'A skipped check is { "check": …, "reason": … }.' }
+)
 export type SkipRequest = z.infer<typeof skipRequest>
 
 const mostSkips = 100

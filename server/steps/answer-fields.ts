@@ -8,7 +8,8 @@ import { z } from 'zod'
 /** The guide's words for a value that is absent or empty. */
 export const missing = (label: string) => `You must provide a value for ${label}.`
 
-const oneText = (label: string, absent: string) => ({
+/** For zod's own words, which name no field, in a field that is text. */
+export const oneText = (label: string, absent: string) => ({
   error: (issue: { input: unknown }) => (issue.input === undefined ? absent : `${label} must be given once, as text.`)
 })
 
@@ -79,8 +80,9 @@ function writeHostPort({ host, port }: HostPort): string {
 export function servers(label: string, defaultPort: number) {
   const most = 16
   const split = (raw: unknown) => (typeof raw === 'string' ? raw.split(/[\s,;]+/).filter((part) => part !== '') : raw)
+  const one = z.string({ error: `${label} must be a list of host:port, each as text.` })
   const list = z
-    .array(z.string(), { error: (issue) => (issue.input === undefined ? missing(label) : `${label} must be a list.`) })
+    .array(one, { error: (issue) => (issue.input === undefined ? missing(label) : `${label} must be a list.`) })
     .min(1, { error: missing(label), abort: true })
     .max(most, { error: `${label}: at most ${most}.`, abort: true })
     .transform((written, context) =>

@@ -18,7 +18,7 @@ import { showJob } from './jobs/job-page.ts'
 import { answerRefused } from './jobs/refused.ts'
 import { type SetupGround, withoutSecrets } from './jobs/setup-ground.ts'
 import { actorOf, outOfOrder } from './jobs/step-posts.ts'
-import { answerFormOf, postedStep } from './negotiation.ts'
+import { answerFormOf, objectBody, postedStep } from './negotiation.ts'
 
 const id = 'kms.change-password'
 const title = 'Change the password'
@@ -34,8 +34,8 @@ export function changePasswordRoutes(app: FastifyInstance, ground: SetupGround):
   app.post('/setup/steps/kms/change-password', async (request, reply) => {
     const { step, open } = await openStep({ id: 'kms' })
     if (!open) throw outOfOrder(step)
-    const body = typeof request.body === 'object' && request.body !== null ? { ...request.body } : {}
-    const typed = withoutSecrets(step, postedStep(request.body).answers)
+    const body = objectBody(request.body)
+    const typed = withoutSecrets(step, postedStep(body).answers)
     const read = await readChange(install.stateDir, body)
     if (!read.ok) {
       const { fields } = read

@@ -23,9 +23,14 @@ export function sessionCookie(tls: boolean) {
   }
 }
 
+/** RFC 9110 section 11.1: the name of a scheme is written in any case. */
+export function bearerOf({ headers }: FastifyRequest): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
+}
+
 /** Who this is, or null. A bearer token replaces cookie and CSRF. */
 export function callerOf(request: FastifyRequest, access: Access, tls: boolean): Caller | null {
-  const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
+  const bearer = bearerOf(request)
   if (bearer !== undefined) {
     const scope = access.holds(bearer, 'script') ? 'setup' : access.scopeOf(bearer)
     if (scope === null) return null

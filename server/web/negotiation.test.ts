@@ -36,8 +36,11 @@ test('what belongs to the page and not to the answers is taken out, text to be r
   assert.deepEqual([client.fill, client.rescan], [{ library: '/a', confPath: '' }, true])
 })
 
-test('a body that is no form is no answers', () => {
-  for (const body of [null, undefined, 'slot=3', 7, [['slot', '3']]]) assert.deepEqual(postedStep(body).answers, {})
+test('a body that is no object is refused, not taken for one that is empty', () => {
+  for (const body of [null, undefined, 'slot=3', 7, [], [['slot', '3']]]) {
+    assert.throws(() => postedStep(body), /The body must be a JSON object/)
+  }
+  assert.deepEqual(postedStep({}).answers, {})
 })
 
 test('Accept decides between page and JSON by its weights; without a word of either the body does, or a token', async (t) => {

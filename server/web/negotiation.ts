@@ -1,5 +1,6 @@
 /** HTML or JSON is decided here, at the edge: by Accept, then by what was sent. */
-import type { FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { AppError } from '../../lib/errors/app-error.ts'
 import { type SkipRequest, skipsPosted } from '../install/skips.ts'
 
 export type AnswerForm = 'html' | 'json'
@@ -20,8 +21,20 @@ export function prefersPage(request: FastifyRequest): boolean {
   return likedForm(request) === 'html'
 }
 
+const negotiated = new WeakSet<FastifyRequest>()
+
+/** RFC 9110 section 12.5.5, on each answer for which Accept was looked at: a cache does not give a script's to a browser. */
+export function tellWhatVaries(app: FastifyInstance): void {
+  app.addHook('onSend', async (request, reply) => {
+    if (!negotiated.has(request)) return
+    const others = String(reply.getHeader('vary') ?? '')
+    reply.header('vary', others === '' ? 'accept' : `accept, ${others}`)
+  })
+}
+
 /** Of the forms that are named in Accept; null when none is. */
 function likedForm(request: FastifyRequest): AnswerForm | null {
+  negotiated.add(request)
   const ranges = (request.headers.accept ?? '').split(',').map((range) => {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
     const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2)
@@ -52,9 +65,17 @@ export interface PostedStep {
   readonly pasted: string | null
 }
 
-/** Takes the form's own names (they begin with _) out of the body; what is left is answers. */
+/** A list, a word or nothing at all is a mistake of who sends it, not an order without words. @throws AppError invalid-input */
+export function objectBody(body: unknown): Record<string, unknown> {
+  if (typeof body === 'object' && body !== null && !Array.isArray(body)) return { ...body }
+  throw new AppError('invalid-input', 'The body must be a JSON object.', {
+    cure: 'Send {} where there is nothing to say.'
+  })
+}
+
+/** Takes the form's own names (they begin with _) out of the body; what is left is answers. @throws AppError invalid-input */
 export function postedStep(body: unknown): PostedStep {
-  const given = typeof body === 'object' && body !== null && !Array.isArray(body) ? body : {}
+  const given = objectBody(body)
   const own = new Map(Object.entries(given).filter(([name]) => name.startsWith('_')))
   const typed = Object.fromEntries(Object.entries(given).filter(([name]) => !ownNames.has(name)))
   const answers = withoutStaleSerial(typed, own.get('_chosen'))

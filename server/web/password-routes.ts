@@ -14,7 +14,7 @@ import { keyStoreFromRecord, readKeyStoreRecord } from '../checks/key-store/key-
 import type { Install } from '../install/install.ts'
 import { type AcceptedPassword, acceptPassword } from '../key-store-password/accept-password.ts'
 import { type Access, csrfTokenOf } from './access.ts'
-import { type Caller, neverStore, refuseForeignOrigin, refuseForgery, sessionCookie } from './guard.ts'
+import { bearerOf, type Caller, neverStore, refuseForeignOrigin, refuseForgery, sessionCookie } from './guard.ts'
 import { answerFormOf } from './negotiation.ts'
 import { product } from './product.ts'
 import type { PasswordPage } from './view-model.ts'
@@ -45,7 +45,7 @@ export async function passwordRoutes(app: FastifyInstance, options: PasswordRout
   app.addHook('onRequest', neverStore)
 
   const sessionOf = (request: FastifyRequest): Session | null => {
-    const bearer = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1]
+    const bearer = bearerOf(request)
     if (bearer !== undefined)
       return access.holds(bearer, 'password') ? { kind: 'script', csrf: '', token: bearer } : null
     const token = request.cookies[cookie.name]

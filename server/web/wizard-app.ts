@@ -11,7 +11,9 @@ import { UnderWay } from '../install/jobs/cancelled.ts'
 import { problemPages } from './api/problem-pages.ts'
 import { type ErrorsPage, errorRows } from './error-help.ts'
 import { jobAddress } from './jobs/job-answer.ts'
-import { answerFormOf } from './negotiation.ts'
+import { readJsonBodies } from './json-body.ts'
+import { keepAddresses, methodsAt } from './known-addresses.ts'
+import { answerFormOf, tellWhatVaries } from './negotiation.ts'
 import { product, root } from './product.ts'
 import type { ErrorPage } from './view-model.ts'
 
@@ -34,6 +36,8 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
     frameworkErrors: answerProblem,
     ...(options.serverFactory === undefined ? {} : { serverFactory: options.serverFactory })
   })
+  keepAddresses(app)
+  readJsonBodies(app)
   // A text/plain body needs no preflight in a browser: never parsed.
   app.removeContentTypeParser('text/plain')
   // Before any route: only those that come after it are compressed.
@@ -41,10 +45,11 @@ export async function wizardFrame(options: FrameOptions): Promise<FastifyInstanc
   await pageFrame(app, {
     root,
     hosts: options.allowedHosts,
-    elsewhere: 'This name is not served here. Use an address that setup printed.\n',
+    elsewhere: 'Use an address that setup printed.',
     hsts: options.tls,
     scriptsAsk: true
   })
+  tellWhatVaries(app)
   await app.register(cookie)
   await app.register(formbody, { bodyLimit: 256 * 1024 })
   await app.register(rateLimit, { global: false })
@@ -73,7 +78,11 @@ function answerErrorsInKind(app: FastifyInstance): void {
     if (job !== null) reply.header('link', `<${job}>; rel="related"`)
     const problem = problemOf(error, request.id)
     if (answerFormOf(request) !== 'html') {
-      if (job === null) return answerProblem(error as Parameters<typeof answerProblem>[0], request, reply)
+      if (job === null) {
+        answerProblem(error as Parameters<typeof answerProblem>[0], request, reply)
+        // An async handler that returns nothing is sent as nothing, while a hook (idempotency.ts) still holds the answer.
+        return reply
+      }
       return reply
         .code(problem.status)
         .type('application/problem+json')
@@ -85,19 +94,31 @@ function answerErrorsInKind(app: FastifyInstance): void {
     return reply.code(problem.status).viewAsync('/error.eta', { ...shown, ...back })
   })
   app.setNotFoundHandler(async (request, reply) => {
-    const problem = {
-      type: 'about:blank',
-      status: 404,
-      title: 'Not found',
-      detail: 'There is nothing at this address.',
-      cure: 'GET /setup/openapi.json lists what there is while setup is open.',
-      instance: `urn:request:${request.id}`
-    }
-    if (answerFormOf(request) !== 'html') return reply.code(404).type('application/problem+json').send(problem)
+    const instance = `urn:request:${request.id}`
+    const methods = methodsAt(app, request.url)
+    if (methods.length > 0) reply.header('allow', methods.join(', '))
+    const problem = { type: 'about:blank', instance, ...(methods.length > 0 ? notSo(methods) : nothingThere) }
+    reply.code(problem.status)
+    if (answerFormOf(request) !== 'html') return reply.type('application/problem+json').send(problem)
     const { cure: _forScripts, ...forPeople } = problem
-    return reply.code(404).viewAsync('/error.eta', page(forPeople, request.id))
+    return reply.viewAsync('/error.eta', page(forPeople, request.id))
   })
 }
+
+const nothingThere = {
+  status: 404,
+  title: 'Not found',
+  detail: 'There is nothing at this address.',
+  cure: 'GET /setup/openapi.json lists what there is while setup is open.'
+}
+
+/** RFC 9110 section 15.5.6. */
+const notSo = (methods: readonly string[]) => ({
+  status: 405,
+  title: 'Method not allowed',
+  detail: `This address takes ${methods.join(', ')}.`,
+  cure: nothingThere.cure
+})
 
 function helpRoutes(app: FastifyInstance): void {
   for (const name of ['prerequisites', 'support', 'terms']) {

@@ -247,7 +247,9 @@ test('without its database it says so in 503, and is back with it, the session t
 })
 
 test('another Host name gets nothing; health is for everybody', async () => {
-  assert.equal((await ask(install, '/login', { headers: { host: 'evil.test' } })).status, 421)
+  const refused = await ask(install, '/login', { headers: { host: 'evil.test' } })
+  assert.equal(refused.status, 421)
+  assert.match(refused.text, /This name is not served here\./)
   const ready = await ask(install, '/readyz')
   assert.equal(ready.status, 200)
   assert.deepEqual(ready.json(), {

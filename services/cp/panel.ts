@@ -20,7 +20,7 @@ export async function panelFrame(panel: FastifyInstance, { address, listenHost }
   await pageFrame(panel, {
     root,
     hosts: ['localhost', '127.0.0.1', '[::1]', new URL(address).hostname, listenHost],
-    elsewhere: `This name is not served here. Open ${address}\n`,
+    elsewhere: `Open ${address}`,
     // Holds for every port of the host, the wizard's plain HTTP on loopback among them; our cookies need HTTPS anyhow.
     hsts: false,
     scriptsAsk: false,

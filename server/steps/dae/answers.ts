@@ -2,18 +2,18 @@
 import { z } from 'zod'
 import { AppError } from '../../../lib/errors/app-error.ts'
 import { parseName } from '../../../lib/x509/name.ts'
-import { wholeNumber } from '../answer-fields.ts'
+import { missing, oneText, wholeNumber } from '../answer-fields.ts'
 import { bothOrNeither, certificateFields, hostAddress } from '../host-fields.ts'
 
 export const daeAnswers = z
   .strictObject({
     daeHost: hostAddress('Dae Hostname'),
     estLabel: z
-      .string()
+      .string(oneText('EST label', missing('EST label')))
       .regex(/^[a-z0-9-]{1,32}$/, 'The EST label has at most 32 lower-case letters, digits and hyphens.')
       .optional(),
     caSubject: z
-      .string()
+      .string(oneText('CA subject', missing('CA subject')))
       .superRefine((typed, context) => {
         const problem = nameProblem(typed)
         if (problem !== null) context.addIssue({ code: 'custom', message: problem })

@@ -15,6 +15,7 @@ import { openWorld, type World } from '../../../e2e/world/world.ts'
 import { newPassword } from '../../../sandbox/secrets.ts'
 import { type StepId, stepIds } from '../../steps/step.ts'
 import { violations } from '../../testing/json-schema.ts'
+import { writeSetupCode } from '../access.ts'
 import { type Operation, operations } from './operations.ts'
 import { createToken } from './tokens.ts'
 
@@ -77,6 +78,10 @@ describe('the description holds', { timeout: 170_000 }, () => {
     })
     const where = `${operationId} ${answer.status}`
     const { content } = responseOf(operation, answer.status)
+    if (content === undefined) {
+      assert.ok(Object.hasOwn(operation.also ?? {}, answer.status) && answer.text === '', where)
+      return { ...answer, json: {} }
+    }
     const [[type, { schema }] = assert.fail(where)] = Object.entries(content)
     assert.equal(String(answer.headers['content-type']).split(';')[0], type, where)
     const read = type.endsWith('json') ? JSON.parse(answer.text) : answer.text
@@ -91,7 +96,8 @@ describe('the description holds', { timeout: 170_000 }, () => {
     return { ...answer, json: typeof read === 'object' ? read : {} }
   }
 
-  function responseOf({ path, method }: Operation, status: number): { content: Record<string, { schema: Json }> } {
+  /** Without content: an answer that has no body. */
+  function responseOf({ path, method }: Operation, status: number): { content?: Record<string, { schema: Json }> } {
     const { responses } = (described.paths as Record<string, Record<string, { responses: Record<string, Json> }>>)[
       path
     ]?.[method.toLowerCase()] ?? { responses: {} }
@@ -100,13 +106,13 @@ describe('the description holds', { timeout: 170_000 }, () => {
     const { $ref } = response
     const components = described.components as { responses: Record<string, Json> }
     const found = $ref === undefined ? response : components.responses[String($ref).split('/').at(-1) ?? '']
-    return found as { content: Record<string, { schema: Json }> }
+    return found as { content?: Record<string, { schema: Json }> }
   }
 
   const keyed = (key: string) => ({ 'idempotency-key': key })
 
   test('what needs no token, and nothing else, is open', async () => {
-    for (const { operationId, scope, body } of operations) {
+    for (const { operationId, scope, body } of operations.filter(({ served }) => served !== 'after')) {
       const code = { path: { code: 'conflict', id: 'none' } }
       const { status } = await call(operationId, { ...code, ...(body === undefined ? {} : { body: {} }) })
       if (scope === null) assert.ok([200, 422].includes(status), operationId)
@@ -117,7 +123,8 @@ describe('the description holds', { timeout: 170_000 }, () => {
 
   test('a token that may only read does what is described as read, and nothing else', async () => {
     token = (await createToken(world.stateDir, 'read', 600_000)).token
-    for (const { operationId, scope, body, path } of operations.filter((operation) => operation.scope !== null)) {
+    const asked = operations.filter(({ scope, served }) => scope !== null && served !== 'after')
+    for (const { operationId, scope, body, path } of asked) {
       const { status } = await call(operationId, { path: { id: 'none' }, ...(body === undefined ? {} : { body: {} }) })
       const wanted = path.includes('{id}') ? 404 : 200
       assert.equal(status, scope === 'read' ? wanted : 403, operationId)
@@ -146,13 +153,32 @@ describe('the description holds', { timeout: 170_000 }, () => {
     await checkedAndSubmitted('kms')
   })
 
+  test('the steps that take forms take them as they are described, a list as one text with commas', async () => {
+    const { content } = (described.paths as Record<string, Record<string, { requestBody: { content: Json } }>>)[
+      '/setup/steps/memcached/check'
+    ]?.post?.requestBody ?? { content: {} }
+    const { schema, encoding } = content['application/x-www-form-urlencoded'] as Record<string, Json>
+    assert.deepEqual(encoding, { servers: { style: 'form', explode: false } })
+    const servers = answers.memcached.servers as readonly string[]
+    assert.deepEqual(violations(schema, { servers }, described), [])
+    const authorization = `Bearer ${token}`
+    const form = { accept: 'application/json', authorization, 'content-type': 'application/x-www-form-urlencoded' }
+    const ask = (body: string) =>
+      send(`${world.wizard.url}/setup/steps/memcached/check`, { headers: { ...form, prefer: 'wait=120' }, body })
+    const taken = await ask(new URLSearchParams({ servers: servers.join(',') }).toString())
+    assert.equal(taken.status, 200, taken.text)
+  })
+
   test('a job is followed, cancelled, and gone on with', async () => {
     const first = await call('memcached.check', { body: answers.memcached, headers: { prefer: 'respond-async' } })
     assert.equal(first.status, 202, first.text)
     const path = { id: String(first.json.id) }
     assert.equal(first.headers.location, `/setup/jobs/${path.id}`)
     assert.equal((await call('job', { path })).json.state, 'done')
-    assert.match((await call('jobEvents', { path })).text, /\nevent: end\ndata: [^\n]+\n\n$/)
+    const { text } = await call('jobEvents', { path })
+    assert.match(text, /\nevent: end\ndata: [^\n]+\n\n$/)
+    const [, last = ''] = /.*\nid: (\d+)\n/s.exec(text) ?? []
+    assert.equal((await call('jobEvents', { path, headers: { 'last-event-id': last } })).status, 204)
     assert.equal((await call('cancelJob', { path })).status, 409, 'it has ended')
     assert.equal((await call('retryJob', { path })).status, 409, 'nothing of it was kept')
     // The KMS is started for this one again: that is a place where it can be stopped.
@@ -225,6 +251,27 @@ describe('the description holds', { timeout: 170_000 }, () => {
     }
     assert.equal((await call('problemType', { path: { code: 'locked' } })).status, 200, 'still served')
     assert.equal((await call('alive')).status, 200)
+  })
+
+  test('after setup a script reads how it stands, takes its papers along, and enters the password of the key store', async () => {
+    const held = token
+    token = ''
+    const { json } = await call('status')
+    assert.deepEqual([json.sealed, (json.verdict as Json).ok, 'complete' in json], [false, true, true])
+    assert.deepEqual(Object.keys(parse((await call('keptAnswers')).text).steps), [...stepIds])
+    assert.equal((await call('record')).status, 200)
+    assert.equal((await call('problemTypes')).status, 200)
+    const order = { body: { password: String(answers.kms.password) } }
+    assert.deepEqual([(await call('passwordState')).status, (await call('newPassword', order)).status], [401, 401])
+    assert.equal((await call('passwordSession', { body: { code: 'another' } })).status, 401)
+    const spent = await call('passwordSession', { body: { code: await writeSetupCode(world.stateDir) } })
+    token = String(spent.json.token)
+    assert.equal(((await call('passwordState')).json.keyStore as Json).label, answers.kms.partition)
+    assert.equal((await call('newPassword', { body: {} })).status, 422)
+    const taken = await call('newPassword', order)
+    assert.deepEqual([taken.status, (taken.json.kms as Json).state], [200, 'ready'], taken.text)
+    assert.equal((await call('passwordState')).status, 401, 'its token has ended')
+    token = held
   })
 
   test('opened again, a changed answer is planned and applied; the plan of before is refused with what has moved', async () => {

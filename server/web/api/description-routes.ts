@@ -32,7 +32,7 @@ export function apiPage(): ApiPage {
       title,
       operations: operations
         .filter(({ group }) => group === title)
-        .map(({ operationId, method, path, summary, scope, body, status, answer, refusals, begins }) => ({
+        .map(({ operationId, method, path, summary, scope, body, status, answer, also, refusals, begins }) => ({
           id: operationId,
           method,
           path,
@@ -42,6 +42,7 @@ export function apiPage(): ApiPage {
           answers: [
             ...(begins ? ['202 Job'] : []),
             `${status} ${answer}`,
+            ...Object.keys(also ?? {}),
             ...refusals.map((refusal) => `${refusal} Problem`)
           ]
         }))

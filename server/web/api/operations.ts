@@ -1,7 +1,16 @@
 /** Every call of setup for scripts, one row each: the description (open-api.ts), its page and the contract test read this. */
 import { steps } from '../../install/steps.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
-import { agreedPlan, changePasswordBody, type Json, namedBody, objectSchema, wantedSteps } from './request-bodies.ts'
+import { operationsAfterSetup } from './operations-after-setup.ts'
+import {
+  agreedPlan,
+  changePasswordBody,
+  type Json,
+  listFields,
+  namedBody,
+  objectSchema,
+  wantedSteps
+} from './request-bodies.ts'
 import type { AnswerName } from './schemas.ts'
 import type { TokenScope } from './tokens.ts'
 
@@ -11,15 +20,23 @@ export interface Operation {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly summary: string
-  /** null: open to everybody who reaches the address. */
-  readonly scope: TokenScope | null
+  /** null: open to everybody who reaches the address; `password`: a token of /key-store-password/session. */
+  readonly scope: TokenScope | 'password' | null
+  /** When it is there; absent: while setup is open. */
+  readonly served?: 'after' | 'always'
   readonly body?: Json
+  /** Taken as a form too, with the fields that are lists: one text with commas each. */
+  readonly forms?: readonly string[]
   readonly status: number
-  readonly answer: AnswerName | 'yaml' | 'events'
+  readonly answer: AnswerName | 'yaml' | 'events' | 'record'
+  /** Answers without a body besides that one, with when they are given. */
+  readonly also?: Readonly<Record<number, string>>
   /** Begins a job: 202 with it, and `status` only for who prefers to wait for its end. */
   readonly begins?: true
   /** Takes Prefer: wait. */
   readonly waits?: true
+  /** Takes Last-Event-ID. */
+  readonly resumes?: true
   /** Statuses of problems that are this call's own, besides 401, 403, 410, 429 and 5xx. */
   readonly refusals: readonly number[]
 }
@@ -135,8 +152,10 @@ const fixed: readonly Operation[] = [
     summary:
       'Its events as server-sent events: step, phase, log, finding, waiting, effect, cancelling, a heartbeat now and then, and end as the last. Each has an id; Last-Event-ID goes on after it.',
     scope: 'read',
+    resumes: true,
     status: 200,
     answer: 'events',
+    also: { 204: 'It has ended, and Last-Event-ID names its last event: there is nothing to come back for.' },
     refusals: [404]
   },
   {
@@ -203,9 +222,22 @@ const fixed: readonly Operation[] = [
     path: '/problems/{code}',
     summary: "Where a problem's type leads: what it means and what to do. Also after setup.",
     scope: null,
+    served: 'always',
     status: 200,
     answer: 'ProblemType',
     refusals: [404]
+  },
+  {
+    operationId: 'problemTypes',
+    group: describing,
+    method: 'GET',
+    path: '/help/errors',
+    summary: 'All of them. Plain curl gets the page: it is JSON for who asks for JSON. Also after setup.',
+    scope: null,
+    served: 'always',
+    status: 200,
+    answer: 'ProblemTypes',
+    refusals: []
   },
   {
     operationId: 'alive',
@@ -214,6 +246,7 @@ const fixed: readonly Operation[] = [
     path: '/healthz',
     summary: 'The wizard runs. Also after setup.',
     scope: null,
+    served: 'always',
     status: 200,
     answer: 'Alive',
     refusals: []
@@ -223,7 +256,8 @@ const fixed: readonly Operation[] = [
 function ofStep(step: DefinedStep): readonly Operation[] {
   const { id, title } = step
   const path = `/setup/steps/${id}`
-  const common = { group: title, body: namedBody(`${id}.submission`), refusals: [409, 422] } as const
+  const body = namedBody(`${id}.submission`)
+  const common = { group: title, body, forms: listFields(step), refusals: [409, 422] }
   return [
     {
       operationId: `${id}.read`,
@@ -261,4 +295,4 @@ function ofStep(step: DefinedStep): readonly Operation[] {
   ]
 }
 
-export const operations: readonly Operation[] = [...fixed, ...steps.flatMap(ofStep)]
+export const operations: readonly Operation[] = [...fixed, ...steps.flatMap(ofStep), ...operationsAfterSetup]

@@ -85,12 +85,31 @@ test('apply needs the hash of a plan, takes no other member, and a token that ma
   assert.equal((await ask('/setup/apply', { plan: 'x'.repeat(64) })).status, 422)
   const more = await ask('/setup/apply', { plan: '0'.repeat(64), force: true })
   assert.deepEqual(more.json.errors, [{ pointer: '/force', detail: 'There is nothing named force here.' }])
-  for (const body of ['[]', 'null', '7']) {
-    const answer = await ask('/setup/apply', JSON.parse(body))
-    assert.equal(answer.status, 422, body)
-  }
   const reader = { authorization: `Bearer ${tokens.read}` }
   assert.equal((await ask('/setup/apply', { plan: '0'.repeat(64) }, reader)).status, 403)
+})
+
+test('a body that is no object is refused wherever one is described: 422, and 400 where there is no JSON', async () => {
+  const authorization = `Bearer ${tokens.setup}`
+  const send = (path: string, init: RequestInit) =>
+    fetch(wizard.url + path, {
+      method: 'POST',
+      ...init,
+      headers: { accept: 'application/json', authorization, ...init.headers }
+    })
+  const json = { 'content-type': 'application/json' }
+  const paths = ['plan', 'apply', 'session', 'steps/welcome', 'steps/welcome/check'].map((path) => `/setup/${path}`)
+  for (const path of paths) {
+    for (const body of ['[]', 'null', '"x"', '7']) {
+      const answer = await send(path, { headers: json, body })
+      const { detail } = (await answer.json()) as { readonly detail: string }
+      assert.equal(answer.status, 422, `${path} ${body}`)
+      assert.match(detail, /^(The body must be a JSON object\.|Send \{"code": "…"\}\.)$/, path)
+    }
+    assert.equal((await send(path, {})).status, 422, `${path} without a body`)
+    for (const body of ['', '{'])
+      assert.equal((await send(path, { headers: json, body })).status, 400, `${path} ${body}`)
+  }
 })
 
 test('a plan of earlier is refused with 409, what has moved, and the plan of now', async () => {
@@ -128,6 +147,16 @@ test('what stops an apply is a problem that names the step, and what was done be
   assert.equal(stopped.status, 422)
   assert.deepEqual([stopped.json.stoppedAt, stopped.json.done], ['database', []])
   for (const { pointer } of stopped.json.errors) assert.match(pointer, /^\/steps\/database\//)
+  const refused = await ask('/setup/steps/database', steps.database)
+  assert.equal(refused.status, 422)
+  for (const { json: problem, place } of [
+    { json: stopped.json, place: '/steps/database/dbHost' },
+    { json: refused.json, place: '/dbHost' }
+  ]) {
+    const [error] = problem.errors
+    assert.deepEqual([error.pointer, error.code], [place, 'database.connects'])
+    assert.match(error.remedy, /server runs/, 'what cures it stands with it')
+  }
   assert.equal(stopped.text.includes(steps.database.dbPassword), false)
 })
 

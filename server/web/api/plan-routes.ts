@@ -110,16 +110,17 @@ function answerStopped(
   request: FastifyRequest,
   reply: FastifyReply,
   { steps: done, showOnce }: Applied,
-  { code, message, cure, fields = {}, cause }: AppError,
+  { code, message, cure, fields = {}, causes = {}, cause }: AppError,
   stoppedAt: StepId | null
 ) {
-  const places = Object.entries(fields).map(([name, why]) => [`steps/${stoppedAt}/${name}`, why] as const)
-  const placed = new AppError(code, message, {
-    ...(places.length === 0 ? {} : { fields: Object.fromEntries(places) }),
+  const placed = <T>(named: Readonly<Record<string, T>>) =>
+    Object.fromEntries(Object.entries(named).map(([name, said]) => [`steps/${stoppedAt}/${name}`, said]))
+  const error = new AppError(code, message, {
+    ...(Object.keys(fields).length === 0 ? {} : { fields: placed(fields), causes: placed(causes) }),
     ...(cure === undefined ? {} : { cure }),
     cause
   })
-  return answerProblem(request, reply, placed, { stoppedAt, done, showOnce })
+  return answerProblem(request, reply, error, { stoppedAt, done, showOnce })
 }
 
 /** A page says the same by its words (wizard-app.ts). */

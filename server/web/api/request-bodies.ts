@@ -47,6 +47,14 @@ export function bodySchemas(): Readonly<Record<string, Json>> {
   )
 }
 
+/** Fields of a step that hold several values. */
+export function listFields(step: DefinedStep): readonly string[] {
+  const { oneOf, ...schema } = stepSchema(step, false)
+  const members = (Array.isArray(oneOf) ? oneOf : [schema]) as readonly { readonly properties: Json }[]
+  const fields = members.flatMap(({ properties }) => Object.entries(properties))
+  return [...new Set(fields.filter(([, field]) => (field as Json).type === 'array').map(([name]) => name))]
+}
+
 /** The answers of a step, and what a script may send beside them. */
 function submission(step: DefinedStep): Json {
   const { title, ...schema } = stepSchema(step, false)

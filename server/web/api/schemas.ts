@@ -63,7 +63,16 @@ const problem = z.object({
   title: z.string(),
   detail: z.string(),
   instance: z.string().describe('urn:request:<id>; the log has the same id.'),
-  errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+  errors: z
+    .array(
+      z.object({
+        pointer: z.string(),
+        detail: z.string(),
+        code: z.string().optional().describe('The check that refused it, as findings have it: database.connects.'),
+        remedy: z.string().optional().describe('What cures it.')
+      })
+    )
+    .optional(),
   cure: z.string().optional(),
   findings: z.array(finding).optional().describe('Of a step: what the live checks saw.'),
   plan: plan.optional().describe('Of apply, 409: the plan of now.'),
@@ -73,6 +82,7 @@ const problem = z.object({
     .describe('Of apply, 409: by which items the plan of now differs from the one that was agreed on.'),
   stoppedAt: stepId.nullable().optional().describe('Of apply: the step that was refused or failed.'),
   job: z.string().optional().describe('409: address of the job that is under way.'),
+  accepted: z.boolean().optional().describe('Of a new password: it is right, and kept.'),
   done: z.array(stepId).optional().describe('Of apply: steps that were done before it stopped; they stand.'),
   showOnce: z.array(shownOnce).optional()
 })
@@ -125,6 +135,46 @@ const job = z.object({
   showOnce: z.array(shownOnce).optional().describe('Once, to the token that asked for it, when it did not wait.')
 })
 
+const problemType = z.object({
+  code: z.enum(errorCodes),
+  status: z.int(),
+  title: z.string(),
+  means: z.string(),
+  todo: z.string()
+})
+
+const kmsStatus = z.object({
+  name: z.literal('kms'),
+  state: z.enum(['starting', 'ready', 'unhealthy', 'backing-off', 'latched', 'stopped']),
+  pid: z.int().nullable(),
+  address: z.string(),
+  since: instant,
+  restarts: z.int(),
+  detail: z.string()
+})
+
+/** Of an install that is finished. */
+const complete = z.object({
+  verdict: z.object({ ok: z.boolean(), text: z.string() }),
+  services: z.array(
+    z.object({ title: z.string(), address: z.string(), state: z.string(), ok: z.boolean(), lastCheck: z.string() })
+  ),
+  hsm: z.object({
+    hsmProtected: z.boolean(),
+    label: z.string(),
+    serial: z.string(),
+    slot: z.string(),
+    fipsMode: z.enum(['on', 'off', 'unknown']),
+    masterKeyId: z.string(),
+    decryptedAfterRestart: z.string().optional().describe('Absent: not proved yet.')
+  }),
+  caFingerprint: z.string(),
+  enrolCommand: z.string(),
+  controlPanel: z.string(),
+  stillToDo: z.array(z.string()),
+  keepsakes: z.object({ answers: z.string(), record: z.string().optional() })
+})
+
 const answerSchemas = {
   Problem: problem,
   Session: z.object({ token: z.string() }),
@@ -165,13 +215,21 @@ const answerSchemas = {
     showOnce: z.array(shownOnce),
     finished: z.boolean().describe('Setup is finished, and locked.')
   }),
-  ProblemType: z.object({
-    code: z.enum(errorCodes),
-    status: z.int(),
-    title: z.string(),
-    means: z.string(),
-    todo: z.string()
+  ProblemType: problemType,
+  ProblemTypes: z.object({ errors: z.array(problemType) }),
+  Status: z.object({
+    finishedAt: instant.nullable().describe('null: an answers file is being applied.'),
+    verdict: complete.shape.verdict,
+    sealed: z.boolean().describe('The KMS waits for the present password of the key store.'),
+    controlPanel: z.string(),
+    complete: complete.optional().describe('For callers on this machine.')
   }),
+  PasswordState: z.object({
+    keyStore: z.object({ label: z.string(), serial: z.string(), slot: z.int(), hsm: z.boolean() }).optional(),
+    failedLogins: z.object({ known: z.int(), atMost: z.int() }).optional(),
+    kms: z.object({ state: z.string(), detail: z.string() }).optional()
+  }),
+  NewPassword: z.object({ ok: z.literal(true), findings: z.array(finding), kms: kmsStatus }),
   Alive: z.object({ alive: z.literal(true) }),
   Document: z.looseObject({})
 } as const

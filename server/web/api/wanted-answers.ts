@@ -4,9 +4,10 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import type { RawAnswers } from '../../install/answers-file.ts'
 import { type SkipRequest, skipRequest } from '../../install/skips.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
+import { objectBody } from '../negotiation.ts'
 
 const members = {
-  $schema: z.string().optional(),
+  $schema: z.string({ error: '$schema must be text.' }).optional(),
   apiVersion: z.literal('setup/v1', { error: 'apiVersion must be setup/v1.' }).optional(),
   steps: z
     .record(z.string(), z.record(z.string(), z.unknown(), { error: 'A step holds its fields, as name: value.' }), {
@@ -40,14 +41,16 @@ export function applyFrom(body: unknown, steps: readonly DefinedStep[]): Wanted 
 }
 
 function read<T>(schema: z.ZodType<T>, body: unknown): T {
-  const given = typeof body === 'object' && body !== null && !Array.isArray(body) ? { ...body } : {}
-  if ('_csrf' in given) delete given._csrf
+  const { _csrf, ...given } = objectBody(body)
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   throw refused(
     parsed.error.issues.flatMap((issue) =>
       issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key): [string, string] => [key, `There is nothing named ${key} here.`])
+        ? issue.keys.map((key): [string, string] => [
+            [...issue.path, key].join('/'),
+            `There is nothing named ${key} here.`
+          ])
         : [[issue.path.join('/'), issue.path[0] === 'plan' ? hashWanted : issue.message] as [string, string]]
     )
   )
