@@ -687,7 +687,7 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
       template: '/steps/kms.eta',
       model: setupPage('kms', {
         notice:
-          'It was cancelled. Answers that were saved are kept: press Next, or Retry, and it goes on from where it stopped.',
+          'It was cancelled. Press Next again: answers that were saved are kept, and it goes on from where it stopped.',
         job: { ...stopped, state: 'cancelled', phases: job.phases.slice(0, 2), stands: stopped.stands.slice(0, 2) }
       })
     },
