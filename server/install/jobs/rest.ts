@@ -1,11 +1,14 @@
 /** An apply that stopped: which of its steps Retry can do with what is kept, and what is said of the others. */
 import { AppError } from '../../../lib/errors/app-error.ts'
+import { within } from '../../../lib/process/within.ts'
 import type { StepId } from '../../steps/step.ts'
 import type { AppliedFile } from '../apply-answers.ts'
 import type { Install } from '../install.ts'
 import { stepOf } from '../submit.ts'
 import { isCancelled } from './cancelled.ts'
 import type { ApplyRest } from './job.ts'
+
+const openingMs = 3000
 
 /** What an apply was asked for. */
 export interface ApplyOrder {
@@ -37,12 +40,17 @@ export async function stoppedIn(
   for (const id of left) {
     // It has saved them itself, and what they hold need not be opened to know it.
     const saved = id === stoppedAt && id === pending?.step
-    if (!saved && !(await install.isKept(id, file.steps[id]).catch(() => false))) break
+    if (!saved && !(await isKept(install, id, file))) break
     kept.push(id)
   }
   const { continueAnyway, skip = [] } = file
   const cure = cureOf(install, file.actor, error, kept, left.slice(kept.length))
   return { error: withCure(error, cure), rest: { steps: kept, continueAnyway, skip } }
+}
+
+/** The KMS that would have to open a kept secret may be what failed: then nobody waits for it, and nobody knows. */
+function isKept(install: Install, id: StepId, { steps }: AppliedFile): Promise<boolean> {
+  return within(openingMs, 'what is kept', () => install.isKept(id, steps[id])).catch(() => false)
 }
 
 /** The first of these steps, as far as they can be done with what is kept; what was cut off is kept for certain. */
