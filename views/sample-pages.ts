@@ -424,9 +424,11 @@ const stoppedJob: JobModel = {
   ],
   problem: { detail: 'Key Management Service ended with code 1.', cure: 'Its log is /var/lib/keyscaler/logs/kms.log.' },
   cancellable: false,
-  retryable: true
+  retryable: true,
+  supportBundle: 'keyscaler support-bundle --state /var/lib/keyscaler'
 }
 const { waiting: _waiting, ...stopped } = stoppedJob
+const { supportBundle: _bundle, ...cancelledJob } = stopped
 
 /** Step `id` with the ones before it done. @param more what is different from a first, clean visit */
 export function setupPage(id: StepId, more: Partial<SetupPage> = {}): SetupPage {
@@ -522,7 +524,7 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
     steps: stepIds.map((id, at) => ({
       id,
       title: titles[id],
-      state: at < 2 ? 'done' : at === 2 ? 'failed' : 'waiting'
+      state: at < 2 ? 'done' : at === 2 ? 'failed' : 'not-begun'
     }))
   }
   const error: ErrorPage = {
@@ -689,8 +691,8 @@ export function samplePages(): Readonly<Record<string, { readonly template: stri
       template: '/steps/kms.eta',
       model: setupPage('kms', {
         notice:
-          'It was cancelled. Answers that were saved are kept: press Next, or Retry, and it goes on from where it stopped.',
-        job: { ...stopped, state: 'cancelled', phases: job.phases.slice(0, 2), stands: stopped.stands.slice(0, 2) }
+          'It was cancelled. Press Next again: answers that were saved are kept, and it goes on from where it stopped.',
+        job: { ...cancelledJob, state: 'cancelled', phases: job.phases.slice(0, 2), stands: stopped.stands.slice(0, 2) }
       })
     },
     finished: { template: '/finished.eta', model: finished },

@@ -185,6 +185,15 @@ test('a check that failed tells its id and return code, its commands as code, an
   assert.match(expired, /name="_newPassword" type="password" value=""/)
 })
 
+test('a job that failed names the steps that were not begun and the support bundle of its state folder; others name none', () => {
+  const failed = page('job-failed')
+  assert.match(failed, /data-verdict="skip"><p><b data-part="word">Not begun<\/b>/)
+  for (const flag of ['--preview', '--to support.tar.gz']) {
+    assert.ok(failed.includes(`<code>keyscaler support-bundle --state /var/lib/keyscaler ${flag}</code>`))
+  }
+  assert.ok(!page('kms-cancelled').includes('support-bundle'))
+})
+
 test('the list of steps says in words what is done, current and in need of attention', () => {
   const html = page('mqs-attention')
   assert.match(html, /<nav class="progress" aria-label="Setup progress">/)

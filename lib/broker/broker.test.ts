@@ -60,6 +60,24 @@ test('topics are made once, with what was asked for', apache, async () => {
   await broker.deleteTopic(topic)
 })
 
+test(
+  'a topic is given more partitions, which take records at once; asking alone makes none, and none are taken away',
+  apache,
+  async () => {
+    const topic = freshName('grown')
+    await broker.createTopics([{ topic, partitions: 2, replication: 1 }])
+    await broker.addPartitions(topic, 5, true)
+    assert.deepEqual(await broker.describeTopic(topic), { partitions: 2, replication: 1 })
+    await broker.addPartitions(topic, 5)
+    assert.deepEqual(await broker.describeTopic(topic), { partitions: 5, replication: 1 })
+    const keys = Array.from({ length: 40 }, (_, index) => ({ key: `device-${index}`, value: 'v' }))
+    assert.equal((await broker.produce(topic, keys)).length, 5)
+    for (const partitions of [5, 3])
+      await assert.rejects(broker.addPartitions(topic, partitions), { code: 'invalid-input' })
+    await assert.rejects(broker.addPartitions(freshName('absent'), 2), { code: 'not-found' })
+  }
+)
+
 test('a topic takes records from the moment when it was made', apache, async () => {
   const records = ['a', 'b', 'c', 'd', 'e'].map((key) => ({ key, value: key }))
   for (let time = 0; time < 5; time++) {

@@ -2,7 +2,9 @@
  * Kafka behind a thin port, with a hard deadline on every call: kafkajs has had no release for years, and what we need
  * of it is small. Used by the live checks, the Kafka step, MQS, and proofs that read an event back.
  */
+import { setTimeout } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
+import { AppError } from '../errors/app-error.ts'
 import { clusterAdmin } from './cluster-admin.ts'
 import { consumeOne } from './consume-one.ts'
 import { brokerError } from './errors.ts'
@@ -37,8 +39,11 @@ export interface TopicPlan {
   readonly replication: number
 }
 
+/** What a topic has; of copies, those of its first partition. */
+export type TopicShape = Omit<TopicPlan, 'topic'>
+
 export interface BrokerRecord {
-  /** Records of one key stay in order. */
+  /** Records of one key stay in order while the topic has the number of partitions that it has. */
   readonly key: string
   readonly value: string
   readonly headers?: Readonly<Record<string, string>>
@@ -53,9 +58,16 @@ export interface ReceivedRecord extends BrokerRecord {
 export interface Broker {
   readonly metadata: () => Promise<BrokerMetadata>
   /** Asks about one topic; where the cluster makes topics by itself, asking makes it. Null: there is none. */
-  readonly describeTopic: (topic: string) => Promise<{ partitions: number; replication: number } | null>
+  readonly describeTopic: (topic: string) => Promise<TopicShape | null>
   /** Idempotent; the leaders of what was made know of it, and take records. @returns names of those that were made now. @throws AppError forbidden without the right */
   readonly createTopics: (topics: readonly TopicPlan[]) => Promise<readonly string[]>
+  /**
+   * Gives a topic more partitions, and comes back when the cluster tells of all of them and their leaders know. From then on
+   * a key may go to another partition than before. There is no taking away.
+   * @param onlyAsk the cluster is asked whether it would, and makes none
+   * @throws AppError forbidden without the right (Alter), invalid-input where it has that many, not-found
+   */
+  readonly addPartitions: (topic: string, partitions: number, onlyAsk?: boolean) => Promise<void>
   readonly deleteTopic: (topic: string) => Promise<void>
   /** One batch, in order, acknowledged by all in-sync replicas. Once it throws, records may or may not have arrived. */
   readonly produce: (topic: string, records: readonly BrokerRecord[]) => Promise<readonly Produced[]>
@@ -100,6 +112,17 @@ export function openBroker(settings: BrokerSettings, deadlineMs = 5000): Broker 
     }
   }
 
+  /** The broker that is asked hears of them a moment after the controller that made them. */
+  const untilAllAreTold = async (topic: string, partitions: number) => {
+    const end = performance.now() + deadlineMs
+    while (((await describeTopic(topic))?.partitions ?? 0) < partitions) {
+      if (performance.now() > end) {
+        throw new AppError('deadline-exceeded', `Topic ${topic} has not got its ${partitions} partitions yet.`)
+      }
+      await setTimeout(leadersEveryMs)
+    }
+  }
+
   const metadata = () => untilKnown(() => cluster.call('metadata', clusterMetadata))
 
   return {
@@ -125,6 +148,15 @@ export function openBroker(settings: BrokerSettings, deadlineMs = 5000): Broker 
       }
       return absent.map(({ topic }) => topic)
     },
+    addPartitions: async (topic, partitions, onlyAsk = false) => {
+      const topicPartitions = [{ topic, count: partitions }]
+      await cluster.call(`partitions of topic ${topic}`, (admin) =>
+        admin.createPartitions({ topicPartitions, validateOnly: onlyAsk, timeout: deadlineMs })
+      )
+      if (onlyAsk) return
+      await untilAllAreTold(topic, partitions)
+      await leadersKnow(topic)
+    },
     deleteTopic: (topic) =>
       cluster.call(`deleting topic ${topic}`, (admin) => admin.deleteTopics({ topics: [topic], timeout: deadlineMs })),
     produce: sender.send,
@@ -146,7 +178,7 @@ async function clusterMetadata(admin: Admin): Promise<BrokerMetadata> {
   }
 }
 
-async function topicShape(admin: Admin, topic: string): Promise<{ partitions: number; replication: number } | null> {
+async function topicShape(admin: Admin, topic: string): Promise<TopicShape | null> {
   try {
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
     const partitions = topics.find(({ name }) => name === topic)?.partitions ?? []

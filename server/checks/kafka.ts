@@ -5,7 +5,8 @@ import {
   type BrokerMetadata,
   type BrokerSettings,
   isMockCluster,
-  openBroker
+  openBroker,
+  type TopicPlan
 } from '../../lib/broker/broker.ts'
 import { AppError, type ErrorCode, messageOf } from '../../lib/errors/app-error.ts'
 import { type BrokerGreeting, greetBroker } from './kafka-greeting.ts'
@@ -26,11 +27,18 @@ export interface KafkaSeen {
   readonly rights: StageProblem | null | undefined
   readonly roundTrip: StageProblem | null | undefined
   readonly replication: number
+  /** Of the topics that are asked about, those that are there, as they are; of a mock none. */
+  readonly there: readonly TopicPlan[]
+  /** Why the cluster would not give one of them the partitions that it lacks; null: it would, or none lacks any. */
+  readonly growth: (StageProblem & { readonly topic: string }) | null
 }
 
 export interface KafkaQuestion {
   readonly settings: BrokerSettings
   readonly topicPrefix: string
+  /** Looked at where they are there already. */
+  readonly topics: readonly string[]
+  readonly partitions: number
   readonly replication: number
   /** What is left out: logging in, making a scratch topic, sending a record. */
   readonly without?: { readonly login: boolean; readonly topic: boolean; readonly record: boolean } | undefined
@@ -43,7 +51,8 @@ export async function observeKafka(question: KafkaQuestion, progress: (what: str
   const tls = settings.security === 'PLAINTEXT' ? undefined : { ca: settings.ca }
   const greetings = await Promise.all(settings.brokers.map((server) => greetBroker(server, tls)))
   const seen: KafkaSeen = {
-    ...{ greetings, login: null, cluster: null, mock: false, rights: undefined, roundTrip: undefined, replication }
+    ...{ greetings, login: null, cluster: null, mock: false, rights: undefined, roundTrip: undefined, replication },
+    ...{ there: [], growth: null }
   }
   const reachable = greetings.filter(isGood).map(({ server }) => server)
   // One that is down is told, and is no reason not to look at the others; kafkajs would try them in random order.
@@ -54,7 +63,8 @@ export async function observeKafka(question: KafkaQuestion, progress: (what: str
     const cluster = await broker.metadata()
     const known = { ...seen, cluster, mock: isMockCluster(cluster) }
     if (replication > cluster.brokers.length || question.without?.topic === true) return known
-    return { ...known, ...(await tryTopic(broker, known.mock, question, progress)) }
+    const topics = known.mock ? {} : await lookAtTopics(broker, cluster, question, progress)
+    return { ...known, ...topics, ...(await tryTopic(broker, known.mock, question, progress)) }
   } catch (thrown) {
     return { ...seen, login: problemOf(thrown) }
   } finally {
@@ -64,6 +74,27 @@ export async function observeKafka(question: KafkaQuestion, progress: (what: str
 
 export function isGood(greeting: BrokerGreeting): boolean {
   return greeting.problem === null && (greeting.tls === null || greeting.tls.problem === null)
+}
+
+/** Of those alone that are there: where the cluster makes topics by itself, asking for one makes it. */
+async function lookAtTopics(
+  broker: Broker,
+  cluster: BrokerMetadata,
+  { topics, partitions }: KafkaQuestion,
+  progress: (what: string) => void
+): Promise<Pick<KafkaSeen, 'there' | 'growth'>> {
+  const there: TopicPlan[] = []
+  for (const topic of topics.filter((name) => cluster.topics.includes(name))) {
+    progress(`topic ${topic}`)
+    const shape = await broker.describeTopic(topic)
+    if (shape !== null) there.push({ topic, ...shape })
+  }
+  for (const { topic } of there.filter((row) => row.partitions < partitions)) {
+    progress(`whether topic ${topic} can have more partitions`)
+    const problem = await broker.addPartitions(topic, partitions, true).then(() => null, problemOf)
+    if (problem !== null) return { there, growth: { topic, ...problem } }
+  }
+  return { there, growth: null }
 }
 
 /** What the names of scratch topics begin with. */

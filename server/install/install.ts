@@ -30,6 +30,7 @@ import type { LedgerRow } from './store.ts'
 import {
   admitStep,
   fieldMessages,
+  isKept,
   type Outcome,
   readAnswers,
   type SubmitGround,
@@ -78,6 +79,8 @@ export interface Install {
   readonly submit: (step: StepId, raw: Readonly<Record<string, unknown>>, options: SubmitOptions) => Promise<Outcome>
   /** What submitting these answers would do; changes nothing. @throws AppError invalid-input */
   readonly plan: (wanted: RawAnswers, options?: PlanOptions) => Promise<Plan>
+  /** These answers of a step are the ones that are kept, or it needs none; @param raw undefined: whatever is kept */
+  readonly isKept: (step: StepId, raw: RawAnswers[string] | undefined) => Promise<boolean>
   readonly ledger: () => Promise<readonly LedgerRow[]>
   /** Latest answers of a step; the database step's are known without the database. */
   readonly storedAnswers: (step: string) => Promise<StoredAnswers | undefined>
@@ -217,6 +220,7 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
         planOptions
       )
     },
+    isKept: async (step, raw) => isKept(ground, stepOf(ground, step), raw, (await answers()).get(step)),
     ledger: () => opened.store().ledger(),
     storedAnswers,
     secretOf: async (step, field) => {

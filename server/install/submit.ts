@@ -248,6 +248,24 @@ export async function differenceOf(
   }
 }
 
+/**
+ * What is kept of a step is what is asked for, secrets too, so that it can be done again by whoever does not have them.
+ * @param raw as typed; undefined: whatever is kept. Of a step that has no answers yet: it asks for none.
+ */
+export async function isKept(
+  ground: Pick<SubmitGround, 'openSecret'>,
+  step: DefinedStep,
+  raw: Readonly<Record<string, unknown>> | undefined,
+  stored: StoredAnswers | undefined
+): Promise<boolean> {
+  if (stored === undefined) return Object.keys(raw ?? {}).length === 0 && step.parse({}).ok
+  if (raw === undefined || isAsStored(step, raw, stored)) return true
+  const parsed = await readAnswers(ground, step, raw, stored)
+  if (!parsed.ok) return false
+  const { values, secret } = await differenceOf(ground, step, parsed.submission, stored)
+  return values.length === 0 && !secret
+}
+
 /** An apply that failed is shown as one more finding; the answers are kept, and Next goes on from where it stopped. */
 function failedApply(step: DefinedStep, thrown: unknown): { readonly finding: Finding; readonly error: AppError } {
   const error =

@@ -1,7 +1,7 @@
 /** A job for people: its document in the words of the page. */
+import type { Install } from '../install/install.ts'
 import { askedBy } from '../install/jobs/cancelled.ts'
 import { hasEnded, type JobDocument } from '../install/jobs/job.ts'
-import type { DefinedStep } from '../steps/define-step.ts'
 import type { JobModel, SetupPage } from './view-model.ts'
 
 const kindWords: Readonly<Record<JobDocument['stands'][number]['kind'], string>> = {
@@ -22,7 +22,11 @@ const kindWords: Readonly<Record<JobDocument['stands'][number]['kind'], string>>
 
 const mostStands = 12
 
-export function jobModel(job: JobDocument, steps: readonly DefinedStep[], csrf: string): JobModel {
+export function jobModel(
+  job: JobDocument,
+  { steps, stateDir }: Pick<Install, 'steps' | 'stateDir'>,
+  csrf: string
+): JobModel {
   const titleOf = (id: string) => steps.find((step) => step.id === id)?.title ?? id
   const { id, title, state, actor, startedAt, elapsedMs, waiting, phases, problem, retryable } = job
   const open = !hasEnded(job)
@@ -41,7 +45,7 @@ export function jobModel(job: JobDocument, steps: readonly DefinedStep[], csrf: 
     elapsedMs,
     ...(waiting === null ? {} : { waiting: { what: waiting.what, ms: Date.now() - Date.parse(waiting.since) } }),
     phases,
-    steps: job.steps.map((row) => ({ ...row, title: titleOf(row.id) })),
+    steps: job.steps.map((row) => ({ ...row, state: stepState(row.state, job), title: titleOf(row.id) })),
     stands: stands.slice(0, mostStands),
     standsMore: Math.max(0, stands.length - mostStands),
     ...(problem === null
@@ -54,8 +58,20 @@ export function jobModel(job: JobDocument, steps: readonly DefinedStep[], csrf: 
         }),
     ...(failed === undefined ? {} : { stoppedAt: failed.title }),
     cancellable: open,
-    retryable
+    retryable,
+    ...(state === 'failed' || state === 'interrupted' ? { supportBundle: supportBundle(stateDir) } : {})
   }
+}
+
+function stepState(state: JobDocument['steps'][number]['state'], job: JobDocument): JobModel['steps'][number]['state'] {
+  if (state === 'failed' && job.state === 'cancelled') return 'cancelled'
+  return state === 'waiting' && hasEnded(job) ? 'not-begun' : state
+}
+
+/** As it is typed on the host, where the wizard may have been given another state folder than the command takes by itself. */
+function supportBundle(stateDir: string): string {
+  const folder = /^[\w/.@:+-]+$/.test(stateDir) ? stateDir : `'${stateDir.replaceAll("'", `'\\''`)}'`
+  return `keyscaler support-bundle --state ${folder}`
 }
 
 /** What stands in the way of Next. */

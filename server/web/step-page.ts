@@ -59,7 +59,7 @@ export async function stepPage(
     ...noticeOf(state, pending && running?.step !== step.id),
     showOnce: state.showOnce ?? [],
     ...(running === null ? {} : { underWay: underWay(running) }),
-    ...(state.job === undefined ? {} : { job: jobModel(state.job, install.steps, csrf) }),
+    ...(state.job === undefined ? {} : { job: jobModel(state.job, install, csrf) }),
     csrf,
     revision: stored?.revision ?? 0,
     ...(await panelsFor(install, step.id, values, state))

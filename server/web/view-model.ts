@@ -115,7 +115,8 @@ export interface JobModel {
   readonly steps: readonly {
     readonly id: StepId
     readonly title: string
-    readonly state: JobDocument['steps'][number]['state']
+    /** Of a job that ended: what was left is not to come, and what was cancelled has not failed. */
+    readonly state: JobDocument['steps'][number]['state'] | 'not-begun' | 'cancelled'
   }[]
   /** A line an effect. */
   readonly stands: readonly string[]
@@ -126,6 +127,8 @@ export interface JobModel {
   readonly stoppedAt?: string
   readonly cancellable: boolean
   readonly retryable: boolean
+  /** The command that collects what somebody who helps needs to see; of a job that failed. */
+  readonly supportBundle?: string
 }
 
 /** views/job.eta: a job that is under way, or ended and belongs to no step's page. */

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { AppError } from '../../../lib/errors/app-error.ts'
 import { processTarget } from '../../deploy/targets/process.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
 import { type Install, openInstall } from '../install.ts'
@@ -105,8 +106,12 @@ test('an apply is cancelled between two steps, and between two effects; Retry go
   )
   await install.jobs.cancel(id)
   goOn()
-  const { done, stoppedAt, error, resumable } = await result
-  assert.deepEqual([done, stoppedAt, error?.reason, resumable], [['welcome'], 'memcached', 'cancelled', true])
+  const { done, stoppedAt, error, rest } = await result
+  assert.deepEqual([done, stoppedAt, error?.reason, rest.steps], [['welcome'], 'memcached', 'cancelled', ['memcached']])
+  assert.match(
+    error?.cure ?? '',
+    /^Retry does Step memcached\. Not Step kafka: what was asked for there is not kept: apply it/
+  )
   assert.deepEqual(
     (await documentOf(install, id)).steps.map(({ state }) => state),
     ['done', 'failed', 'waiting']
@@ -116,7 +121,149 @@ test('an apply is cancelled between two steps, and between two effects; Retry go
   assert.deepEqual((await retried.result).done, ['memcached'])
   const job = await documentOf(install, retried.id)
   assert.deepEqual([job.state, job.next, job.resumes], ['done', 'kafka', id])
+  assert.match(
+    job.findings.at(-1)?.say ?? '',
+    /^Not done: Step kafka\. What was asked for there is not kept: apply it again/
+  )
   assert.deepEqual(made, ['first', 'first', 'second'])
+})
+
+/** The first step works until it is told to go on, so that a cancel is seen after it. */
+function slowFirst() {
+  const working = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const welcome = async () => {
+    working.resolve()
+    await goOn.promise
+    return {}
+  }
+  return { working: working.promise, goOn: goOn.resolve, welcome }
+}
+
+test('cancelled after a step of which nothing was left, Retry does the steps after it with the answers that are kept', async (context) => {
+  const open = await ground(context)
+  const first = await open(stepsOf({}))
+  const steps = { welcome: { answer: 'a' }, memcached: { answer: 'b' }, kafka: { answer: 'c' } }
+  const ids = ['welcome', 'memcached', 'kafka'] as const
+  await beginApply(first, { steps, continueAnyway: false }, ids, asker).result
+
+  // Asked for other answers: what is kept of memcached and kafka is what is asked for now, too.
+  const { working, goOn, welcome } = slowFirst()
+  const again = await open(stepsOf({ welcome }))
+  const file = { steps: { ...steps, welcome: { answer: 'other' } }, continueAnyway: false }
+  const { id, result } = beginApply(again, file, ids, asker)
+  await working
+  await again.jobs.cancel(id)
+  goOn()
+  const { error, rest } = await result
+  assert.deepEqual([error?.reason, rest.steps], ['cancelled', ['memcached', 'kafka']])
+  assert.equal(error?.cure, 'Retry goes on with Step memcached, Step kafka.')
+  const job = await documentOf(again, id)
+  assert.deepEqual([job.state, job.retryable, job.problem?.cure], ['cancelled', true, error?.cure])
+  assert.deepEqual(
+    job.steps.map(({ state }) => state),
+    ['done', 'waiting', 'waiting']
+  )
+  await again.jobs.written()
+
+  // After a restart, too.
+  const later = await open(stepsOf({}))
+  const retried = await retryJob(later, id, asker)
+  assert.deepEqual((await retried.result).done, ['memcached', 'kafka'])
+  assert.equal((await documentOf(later, retried.id)).state, 'done')
+})
+
+test('an answer that is not the kept one is not done again in its place: the end says which steps are left', async (context) => {
+  const open = await ground(context)
+  const first = await open(stepsOf({}))
+  const steps = { welcome: { answer: 'a' }, memcached: { answer: 'b' } }
+  await beginApply(first, { steps, continueAnyway: false }, ['welcome', 'memcached'], asker).result
+
+  const { working, goOn, welcome } = slowFirst()
+  const again = await open(stepsOf({ welcome }))
+  const file = { steps: { welcome: { answer: 'other' }, memcached: { answer: 'other' } }, continueAnyway: false }
+  const { id, result } = beginApply(again, file, ['welcome', 'memcached'], asker)
+  await working
+  await again.jobs.cancel(id)
+  goOn()
+  const { error } = await result
+  assert.match(error?.cure ?? '', /^Not done: Step memcached; what was asked for there is not kept: apply it again/)
+  assert.equal((await documentOf(again, id)).retryable, false)
+  await assert.rejects(retryJob(again, id, asker), ({ code, cure }: { code: string; cure: string }) => {
+    assert.equal(code, 'conflict')
+    return cure === error?.cure
+  })
+})
+
+test('a step whose checks alone were run when it was cancelled is not begun; one that a check refused has failed', async (context) => {
+  const open = await ground(context)
+  const checking = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const install = await open(
+    stepsOf({}, async (step) => {
+      if (step !== 'memcached') return
+      checking.resolve()
+      await goOn.promise
+    })
+  )
+  const ids = ['welcome', 'memcached', 'kafka'] as const
+  const steps = { welcome: { answer: 'a' }, memcached: { answer: 'b' }, kafka: { answer: 'wrong' } }
+  const cut = beginApply(install, { steps, continueAnyway: false }, ids, asker)
+  await checking.promise
+  await install.jobs.cancel(cut.id)
+  goOn.resolve()
+  await cut.result
+  const statesOf = async (id: string) => (await documentOf(install, id)).steps.map(({ state }) => state)
+  assert.deepEqual(await statesOf(cut.id), ['done', 'waiting', 'waiting'])
+  const refused = beginApply(install, { steps, continueAnyway: false }, ids, asker)
+  await refused.result
+  assert.deepEqual(await statesOf(refused.id), ['done', 'done', 'failed'])
+})
+
+test('Retry of a failed step goes on to the end of the apply where the steps after it need no answers', async (context) => {
+  const open = await ground(context)
+  const done: string[] = []
+  let broken = true
+  const memcached = async () => {
+    if (broken) throw new AppError('deploy-failed', 'It did not start.', { cure: 'Look at its log.' })
+    done.push('memcached')
+    return {}
+  }
+  const kafka = async () => {
+    done.push('kafka')
+    return {}
+  }
+  const install = await open(stepsOf({ memcached, kafka }, undefined, ['kafka']))
+  const steps = { welcome: { answer: 'a' }, memcached: { answer: 'b' }, kafka: {} }
+  const { id, result } = beginApply(install, { steps, continueAnyway: true }, ['welcome', 'memcached', 'kafka'], asker)
+  const { error, rest } = await result
+  assert.deepEqual([error?.cure, rest.steps], ['Look at its log.', ['memcached', 'kafka']])
+  broken = false
+  const retried = await retryJob(install, id, asker)
+  assert.deepEqual((await retried.result).done, ['memcached', 'kafka'])
+  assert.deepEqual(done, ['memcached', 'kafka'])
+  const job = await documentOf(install, retried.id)
+  assert.deepEqual(
+    [job.state, job.steps.every(({ state }) => state === 'done'), job.findings.length],
+    ['done', true, 1]
+  )
+})
+
+test('Retry takes warnings as the apply did', async (context) => {
+  const open = await ground(context)
+  const { working, goOn, welcome } = slowFirst()
+  const install = await open(stepsOf({ welcome }, undefined, ['memcached']))
+  const { id, result } = beginApply(
+    install,
+    { steps: { welcome: { answer: 'a' } }, continueAnyway: true },
+    ['welcome', 'memcached'],
+    asker
+  )
+  await working
+  await install.jobs.cancel(id)
+  goOn()
+  await result
+  assert.equal((await (await retryJob(install, id, asker)).result).error, undefined)
 })
 
 test('what a kill cut off is taken up as a job that names the one before it', async (context) => {

@@ -7,10 +7,11 @@ import { currentStep } from '../progress.ts'
 import { continueByScript, isClean, refusalOf } from '../refusal.ts'
 import type { SkipRequest } from '../skips.ts'
 import { type Outcome, type SubmitOptions, stepOf, type Watcher } from '../submit.ts'
-import { isWorking, type JobDocument } from './job.ts'
+import { type ApplyRest, isWorking, type JobDocument } from './job.ts'
 import type { Ending } from './job-ending.ts'
 import type { JobWatch } from './job-watch.ts'
 import type { StartedJob } from './jobs.ts'
+import { type ApplyOrder, keptOf, leftWords, stoppedIn } from './rest.ts'
 
 type Raw = Readonly<Record<string, unknown>>
 
@@ -63,6 +64,8 @@ export function beginCheck(
   )
 }
 
+const nothingLeft: ApplyRest = { steps: [], continueAnyway: false, skip: [] }
+
 export interface AppliedSteps {
   /** Steps that were done. */
   readonly done: readonly StepId[]
@@ -71,8 +74,8 @@ export interface AppliedSteps {
   readonly stoppedAt: StepId | null
   /** Where setup goes on; null when it stopped. */
   readonly next: StepId | null
-  /** Answers are kept that can be gone on with. */
-  readonly resumable: boolean
+  /** What can be gone on with. */
+  readonly rest: ApplyRest
 }
 
 export function beginApply(
@@ -82,15 +85,18 @@ export function beginApply(
   asker: Asker
 ): StartedJob<AppliedSteps> {
   const { actor } = asker
+  const order = { file: { ...file, actor }, steps }
   return install.jobs.start(
     { kind: 'apply', step: null, title: 'An apply of several steps', actor, steps },
-    (watch) => inSteps(install, asker, watch, (each) => applyAnswers(install, { ...file, actor }, steps, each)),
+    (watch) => inSteps(install, asker, watch, order, (each) => applyAnswers(install, order.file, steps, each)),
     endingOf(install)
   )
 }
 
 /**
- * Finishes what a kill or a cancel left, from where it stopped and with the answers that are kept.
+ * Finishes what a kill or a cancel left, from where it stopped and with the answers that are kept: the step that was cut off
+ * without its checks, those after it as an apply does.
+ * @param step where it begins
  * @param before the job that left it
  */
 export function beginResume(
@@ -102,22 +108,32 @@ export function beginResume(
   const others = (before?.steps ?? []).filter(({ id, state }) => state !== 'done' && id !== step).map(({ id }) => id)
   const { title } = stepOf(install, step)
   const { actor } = asker
+  const { continueAnyway = false, skip = [] } = before?.rest ?? {}
+  const order = { file: { steps: {}, continueAnyway, skip, actor }, steps: [step, ...others] }
   return install.jobs.start(
     {
       kind: 'resume',
       step,
       title: `The rest of ${title}`,
       actor,
-      steps: [step, ...others],
+      steps: order.steps,
       resumes: before?.id ?? null
     },
     (watch) =>
-      inSteps(install, asker, watch, async (each) => {
-        each.step?.(step, 'begun')
-        await install.finishPending(step, each)
-        each.step?.(step, 'done')
-        const kept = await keptOf(install, others)
-        if (kept.length > 0) await applyAnswers(install, { steps: {}, continueAnyway: false, actor }, kept, each)
+      inSteps(install, asker, watch, order, async (each) => {
+        const wanted = await keptOf(install, before?.rest?.steps ?? order.steps, step)
+        const isCutOff = (await install.pending())?.step === step
+        if (isCutOff) {
+          each.step?.(step, 'begun')
+          await install.finishPending(step, each)
+          each.step?.(step, 'done')
+        }
+        await applyAnswers(install, order.file, isCutOff ? wanted.filter((id) => id !== step) : wanted, each)
+        const words = leftWords(
+          install,
+          order.steps.filter((id) => !wanted.includes(id))
+        )
+        if (words !== null) each.finding?.({ id: `${step}.apply`, title, verdict: 'info', say: words, ms: 0 })
       }),
     endingOf(install)
   )
@@ -127,13 +143,14 @@ export function beginResume(
 export async function retryJob(install: Install, id: string, asker: Asker): Promise<StartedJob<AppliedSteps>> {
   const job = (await install.jobs.find(id))?.document()
   if (job === undefined) throw new AppError('not-found', 'There is no such job, or not any more.')
-  const pending = job.retryable ? await install.pending() : null
-  if (pending === null) {
+  const step = job.retryable ? (job.rest?.steps[0] ?? (await install.pending())?.step) : undefined
+  if (step === undefined) {
+    const cure = job.rest === null ? undefined : job.problem?.cure
     throw new AppError('conflict', 'Nothing of this job can be taken up again.', {
-      cure: 'Answers that were refused are not kept: open the step and send them again.'
+      cure: cure ?? 'Answers that were refused are not kept: open the step and send them again.'
     })
   }
-  return beginResume(install, pending.step, job, asker)
+  return beginResume(install, step, job, asker)
 }
 
 /** What the start takes up by itself: the newest job, where its process ended before it did. */
@@ -147,6 +164,7 @@ async function inSteps(
   install: Install,
   asker: Asker,
   watch: JobWatch,
+  order: ApplyOrder,
   work: (watch: Watcher) => Promise<void>
 ): Promise<AppliedSteps> {
   const done: StepId[] = []
@@ -159,24 +177,20 @@ async function inSteps(
   try {
     await work({ ...watchFor(watch, asker), step })
     await settle(install, asker)
-    return { done, stoppedAt: null, next: currentStep(await install.progress()).id, resumable: false }
+    return { done, stoppedAt: null, next: currentStep(await install.progress()).id, rest: nothingLeft }
   } catch (thrown) {
-    const error =
+    const why =
       thrown instanceof AppError ? thrown : new AppError('deploy-failed', messageOf(thrown), { cause: thrown })
-    const left = await install.pending().catch(() => null)
-    return { done, error, stoppedAt: current, next: null, resumable: left !== null }
+    const { error, rest } = await stoppedIn(install, order, done, current, why)
+    return { done, error, stoppedAt: current, next: null, rest }
   }
 }
 
 function endingOf(install: Install): (applied: AppliedSteps) => Ending {
-  return ({ error, next, resumable }) => ({ error, next, resumable, finished: install.finishedAt() !== null })
-}
-
-/** The first of these steps, as far as answers of them are kept: those of the others must be sent again. */
-async function keptOf(install: Install, steps: readonly StepId[]): Promise<readonly StepId[]> {
-  const answers = await install.answers()
-  const missing = steps.findIndex((id) => !answers.has(id))
-  return missing === -1 ? steps : steps.slice(0, missing)
+  return ({ error, next, rest }) => ({
+    ...{ error, next, finished: install.finishedAt() !== null },
+    ...(error === undefined ? {} : { rest, resumable: rest.steps.length > 0 })
+  })
 }
 
 async function settle(install: Install, { finished }: Asker): Promise<void> {

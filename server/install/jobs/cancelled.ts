@@ -8,7 +8,7 @@ const cancelReason = 'cancelled'
 export function cancelled(): AppError {
   return new AppError('conflict', 'It was cancelled.', {
     reason: cancelReason,
-    cure: 'Answers that were saved are kept: press Next, or Retry, and it goes on from where it stopped.'
+    cure: 'Press Next again: answers that were saved are kept, and it goes on from where it stopped.'
   })
 }
 

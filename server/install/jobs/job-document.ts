@@ -24,6 +24,8 @@ export function draftOf(begun: JobBegun): JobDraft {
   const findings = new Map<string, JobDocument['findings'][number]>()
   const effects = new Map<string, JobDocument['stands'][number]>()
   const waiting = new Map<string, { what: string; since: string }>()
+  /** Steps that something was done for: what is only checked is not begun. */
+  const worked = new Set<string>()
   let cancelling = false
   let end: (JobEnd & { at: string }) | null = null
   let lastAt = startedAt
@@ -33,6 +35,12 @@ export function draftOf(begun: JobBegun): JobDraft {
     if (phase === undefined || phase.state !== 'running') return
     phase.state = state
     phase.ms = between(phase.startedAt, at)
+  }
+
+  /** Of the step that it was at: what a check refuses has failed, and what somebody ends while it is checked was not begun. */
+  const stateAfter = (step: string, end: JobEnd['state'] | 'interrupted') => {
+    if (end === 'done') return 'done'
+    return end === 'failed' || worked.has(step) ? 'failed' : 'waiting'
   }
 
   const take = (event: JobEvent) => {
@@ -48,6 +56,7 @@ export function draftOf(begun: JobBegun): JobDraft {
         closePhase('done', event.at)
         waiting.clear()
         const { step, title, at } = event
+        if (step !== null) worked.add(step)
         phases.push({ step, title, state: 'running', startedAt: at, ms: 0, log: [] })
         return
       }
@@ -65,6 +74,7 @@ export function draftOf(begun: JobBegun): JobDraft {
         return
       case 'effect': {
         const { kind, name, state } = event
+        for (const row of steps) if (row.state === 'running') worked.add(row.id)
         return void effects.set(`${kind} ${name}`, { kind, name, state })
       }
       case 'cancelling':
@@ -73,7 +83,7 @@ export function draftOf(begun: JobBegun): JobDraft {
       case 'end': {
         closePhase(event.state, event.at)
         waiting.clear()
-        for (const row of steps) if (row.state === 'running') row.state = event.state === 'done' ? 'done' : 'failed'
+        for (const row of steps) if (row.state === 'running') row.state = stateAfter(row.id, event.state)
         end = event
       }
     }
@@ -96,11 +106,14 @@ export function draftOf(begun: JobBegun): JobDraft {
           : {}),
         log: [...phase.log]
       })),
-      steps: steps.map((row) => ({ ...row, ...(row.state === 'running' && !running ? { state: 'failed' } : {}) })),
+      steps: steps.map((row) =>
+        row.state === 'running' && !running ? { ...row, state: stateAfter(row.id, 'interrupted') } : { ...row }
+      ),
       findings: [...findings.values()],
       problem: end?.problem ?? null,
       stands: running || state === 'done' ? [] : [...effects.values()],
       retryable: newest && end?.resumable === true,
+      rest: end?.rest ?? null,
       resumes,
       next: end?.next ?? null,
       finished: end?.finished ?? false

@@ -3,7 +3,7 @@ import { AppError } from '../../../lib/errors/app-error.ts'
 import { type Problem, problemOf } from '../../../lib/service/problems.ts'
 import type { StepId } from '../../steps/step.ts'
 import { isCancelled } from './cancelled.ts'
-import type { JobEnd } from './job.ts'
+import type { ApplyRest, JobEnd } from './job.ts'
 
 /** How a work that returned has ended; nothing of it: well, and nothing comes after it. */
 export interface Ending {
@@ -11,11 +11,13 @@ export interface Ending {
   readonly next?: StepId | null
   readonly finished?: boolean
   readonly resumable?: boolean
+  readonly rest?: ApplyRest
 }
 
-export function endOf({ error, next = null, finished = false, resumable = false }: Ending, id: string): JobEnd {
+export function endOf({ error, next = null, finished = false, resumable = false, rest }: Ending, id: string): JobEnd {
   const state = error === undefined ? 'done' : isCancelled(error) ? 'cancelled' : 'failed'
-  return { state, problem: error === undefined ? null : problemOfJob(error, id), next, finished, resumable }
+  const problem = error === undefined ? null : problemOfJob(error, id)
+  return { state, problem, next, finished, resumable, ...(rest === undefined ? {} : { rest }) }
 }
 
 function problemOfJob(error: AppError, id: string): Problem {

@@ -7,6 +7,7 @@ import type { Problem } from '../../../lib/service/problems.ts'
 import type { Finding } from '../../checks/check.ts'
 import type { EffectKind } from '../../steps/apply-context.ts'
 import type { StepId } from '../../steps/step.ts'
+import type { SkipRequest } from '../skips.ts'
 
 /** `resume`: what a kill or a cancel left to finish. All but `check` are working jobs: one at a time in an install. */
 export type JobKind = 'submit' | 'check' | 'change-password' | 'apply' | 'resume'
@@ -58,6 +59,15 @@ export interface JobEnd {
   readonly finished: boolean
   /** Answers are kept and not applied to the end: it can go on from there. */
   readonly resumable: boolean
+  /** Of an apply that stopped: what Retry does; absent in journals of earlier versions. */
+  readonly rest?: ApplyRest
+}
+
+/** Steps whose answers are kept as they were asked for, in order, and how the apply took warnings. */
+export interface ApplyRest {
+  readonly steps: readonly StepId[]
+  readonly continueAnyway: boolean
+  readonly skip: readonly SkipRequest[]
 }
 
 export interface JobPhase {
@@ -89,6 +99,8 @@ export interface JobDocument {
   /** What of its effects is there, or was begun; of a job that did not end well. */
   readonly stands: readonly { readonly kind: EffectKind; readonly name: string; readonly state: EffectState }[]
   readonly retryable: boolean
+  /** What Retry does after an apply that stopped; null: what its step has left. */
+  readonly rest: ApplyRest | null
   readonly resumes: string | null
   readonly next: StepId | null
   readonly finished: boolean

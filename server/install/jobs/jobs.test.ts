@@ -1,5 +1,6 @@
 /** The core of jobs by itself: what can be watched, what is kept of it, and what two of them do to each other. */
 import assert from 'node:assert/strict'
+import { mkdirSync, rmSync } from 'node:fs'
 import { appendFile, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -262,6 +263,71 @@ test(`the last ${keptJobs} are kept, one that runs among them`, async (context) 
   assert.equal(jobs.running()?.id, long.id)
   long.end(undefined)
   await long.result
+})
+
+test('a job that can be retried is not forgotten for checks, however many came after it, nor after a restart', async (context) => {
+  const { open } = await ground(context)
+  const first = open()
+  const { id, end, result } = puppet(first)
+  end(new AppError('deploy-failed', 'no'))
+  await result
+  await first.written()
+  // Another process: what it keeps it has to look up.
+  const jobs = open()
+  for (let count = 0; count < keptJobs + 5; count++) {
+    const check = puppet(jobs, look)
+    check.end(undefined)
+    await check.result
+    await jobs.written()
+  }
+  for (const process of [jobs, open()]) assert.equal((await documentOf(process, id)).retryable, true)
+})
+
+test('what is begun after a clock was set back is newer than what was there', async (context) => {
+  const { open, folder } = await ground(context)
+  await mkdir(folder)
+  const ahead = { ...{ id: '29990101T000000000Z', step: null, title: 'Ahead', actor: 'script' }, kind: 'apply' }
+  const head = { ...ahead, startedAt: '2999-01-01T00:00:00.000Z', steps: [], resumes: null }
+  await writeFile(join(folder, `${ahead.id}.ndjson`), `${JSON.stringify(head)}\n`)
+  const jobs = open()
+  const { id, end, result } = puppet(jobs)
+  end(new AppError('deploy-failed', 'no'))
+  await result
+  assert.deepEqual(
+    (await jobs.list()).map((job) => [job.id, job.retryable]),
+    [
+      [id, true],
+      [ahead.id, false]
+    ]
+  )
+})
+
+test('an end that is told while a failed line is given up is written all the same', async (context) => {
+  const { stateDir } = await ground(context)
+  const folder = join(stateDir, 'jobs')
+  await writeFile(folder, 'no folder')
+  let told = () => {}
+  const journals = openJournals(stateDir, () => told())
+  const begun = { id: 'one', kind: 'apply', step: null, title: '', actor: 'script', startedAt: '' } as const
+  const journal = journals.begin({ ...begun, steps: [], resumes: null }, async () => new Set())
+  const refused = Promise.withResolvers<void>()
+  told = () => refused.resolve()
+  await refused.promise
+  // The first failure was the folder's, the second is the line's: now the disk has room, and the job ends.
+  told = () => {
+    rmSync(folder)
+    mkdirSync(folder)
+    journal.write({
+      ...{ n: 1, at: '', type: 'end', state: 'done', problem: null },
+      ...{ next: null, finished: false, resumable: false }
+    })
+  }
+  await journal.written()
+  const [kept] = await journals.read()
+  assert.deepEqual(
+    kept?.events.map(({ type }) => type),
+    ['end']
+  )
 })
 
 test('however much is told, so much is kept: lines of a log go first, and nothing that says how it went', async (context) => {

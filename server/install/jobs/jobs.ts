@@ -9,6 +9,7 @@ import { type EventLog, openEventLog } from './event-log.ts'
 import { hasEnded, isWorking, type JobBegun, type JobDocument, type JobKind } from './job.ts'
 import { draftOf, type JobDraft } from './job-document.ts'
 import { asAppError, type Ending, endOf } from './job-ending.ts'
+import { jobIds } from './job-id.ts'
 import { type JobWatch, jobWatch } from './job-watch.ts'
 import { type JournalFolder, keptJobs } from './journal.ts'
 
@@ -70,15 +71,12 @@ const over = Promise.resolve()
 
 export function openJobs(journals: JournalFolder): Jobs {
   const jobs = new Map<string, Job>()
-  let lastTime = 0
   let recalled: Promise<void> | undefined
 
   const isLive = (id: string) => jobs.get(id)?.controller != null
-  const sorted = () => [...jobs.values()].sort((one, other) => (one.begun.id < other.begun.id ? -1 : 1))
-  const document = (job: Job): JobDocument => {
-    const newest = sorted().findLast(({ begun }) => isWorking(begun))
-    return job.draft.document(job.controller !== null, job === newest)
-  }
+  const all = () => [...jobs.values()].sort((one, other) => (one.begun.id < other.begun.id ? -1 : 1))
+  const newest = () => all().findLast(({ begun }) => isWorking(begun))
+  const document = (job: Job): JobDocument => job.draft.document(job.controller !== null, job === newest())
   const working = () => [...jobs.values()].find((job) => job.controller !== null && isWorking(job.begun))
 
   /** Those of earlier processes, when somebody asks for the first time. */
@@ -104,14 +102,16 @@ export function openJobs(journals: JournalFolder): Jobs {
     return recalled
   }
   const forgetOld = () => {
-    const all = sorted().filter(({ controller }) => controller === null)
-    for (const { begun } of all.slice(0, Math.max(0, all.length - keptJobs))) jobs.delete(begun.id)
+    const last = newest()
+    const old = all().filter((job) => job.controller === null && job !== last)
+    for (const { begun } of old.slice(0, Math.max(0, old.length - keptJobs))) jobs.delete(begun.id)
   }
-  /** They sort by time; no two of this process are alike. */
-  const newId = () => {
-    lastTime = Math.max(Date.now(), lastTime + 1)
-    return idAt(lastTime)
+  /** What is not forgotten for others' sake: what works, and what may be retried. */
+  const keeps = async (): Promise<ReadonlySet<string>> => {
+    await recall()
+    return new Set(all().flatMap(({ begun }) => (isLive(begun.id) || begun === newest()?.begun ? begun.id : [])))
   }
+  const newId = jobIds(journals.newest)
 
   const start: Jobs['start'] = (order, work, ending) => {
     const other = working()
@@ -122,7 +122,7 @@ export function openJobs(journals: JournalFolder): Jobs {
     const controller = new AbortController()
     const draft = draftOf(begun)
     const events = openEventLog()
-    const journal = journals.begin(begun, isLive)
+    const journal = journals.begin(begun, keeps)
     const ended = Promise.withResolvers<void>()
     const tell: Parameters<typeof jobWatch>[2] = (happening) => {
       if (job.controller === null) return
@@ -171,7 +171,8 @@ export function openJobs(journals: JournalFolder): Jobs {
     },
     list: async () => {
       await recall()
-      return sorted().toReversed().map(document)
+      forgetOld()
+      return all().toReversed().map(document)
     },
     running: () => {
       const job = working()
@@ -190,8 +191,4 @@ export function openJobs(journals: JournalFolder): Jobs {
     },
     written: async () => void (await Promise.all([...jobs.values()].map((job) => job.written())))
   }
-}
-
-function idAt(time: number): string {
-  return new Date(time).toISOString().replaceAll(/[-:.]/g, '')
 }

@@ -3,14 +3,14 @@
  * restart. Nothing depends on it: a disk that is full costs lines, never the job, and it is not forced to the disk. A kill
  * may cut the last line off, and a full disk one in the middle: a line that cannot be read is left out.
  */
-import { constants } from 'node:fs'
+import { constants, readdirSync } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { stepIds } from '../../steps/step.ts'
 import type { JobBegun, JobEvent } from './job.ts'
 
-/** How many journals there are at most, those of jobs that run apart. */
+/** How many journals there are at most, those of jobs that run and of the last that worked apart. */
 export const keptJobs = 32
 const mostBytes = 256 * 1024
 const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW
@@ -34,7 +34,10 @@ export interface Journal {
 }
 
 export interface JournalFolder {
-  readonly begin: (begun: JobBegun, isLive: (id: string) => boolean) => Journal
+  /** @param keeps ids whose journals stay, however old they are */
+  readonly begin: (begun: JobBegun, keeps: () => Promise<ReadonlySet<string>>) => Journal
+  /** The id that sorts last; null: there is none. At once, as a job has its id at once. */
+  readonly newest: () => string | null
   /** Every job that can be read, the oldest first. */
   readonly read: () => Promise<readonly KeptJob[]>
 }
@@ -48,15 +51,16 @@ export interface KeptJob {
 export function openJournals(stateDir: string, failed: (thrown: unknown) => void): JournalFolder {
   const folder = join(stateDir, 'jobs')
 
-  const makeRoom = async (isLive: (id: string) => boolean) => {
+  const makeRoom = async (keeps: () => Promise<ReadonlySet<string>>) => {
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    const names = (await readdir(folder)).filter((name) => name.endsWith('.ndjson')).sort()
+    const names = (await readdir(folder)).filter(isJournal).sort()
     const old = names.slice(0, Math.max(0, names.length - keptJobs + 1))
-    for (const name of old) if (!isLive(name.slice(0, -'.ndjson'.length))) await rm(join(folder, name), { force: true })
+    const kept = old.length === 0 ? new Set() : await keeps()
+    for (const name of old) if (!kept.has(idOf(name))) await rm(join(folder, name), { force: true })
   }
 
   return {
-    begin: (begun, isLive) => {
+    begin: (begun, keeps) => {
       const path = join(folder, `${begun.id}.ndjson`)
       const head = `${JSON.stringify(begun)}\n`
       let headed = false
@@ -85,14 +89,14 @@ export function openJournals(stateDir: string, failed: (thrown: unknown) => void
             if (!told) failed(thrown)
             told = torn = true
             await close()
-            // Tried again with what comes next.
-            break
+            // Tried again with what comes next, if it has not come meanwhile: the end may be all that was still to come.
+            if (pending === '') break
           }
         }
         if (over) await close()
         writing = null
       }
-      writing = makeRoom(isLive).catch(failed).then(writeAll)
+      writing = makeRoom(keeps).catch(failed).then(writeAll)
       return {
         write: (event) => {
           const line = `${JSON.stringify(event)}\n`
@@ -107,11 +111,27 @@ export function openJournals(stateDir: string, failed: (thrown: unknown) => void
         }
       }
     },
+    newest: () => {
+      const name = namesIn(folder).filter(isJournal).sort().at(-1)
+      return name === undefined ? null : idOf(name)
+    },
     read: async () => {
-      const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.ndjson')).sort()
+      const names = (await readdir(folder).catch(() => [])).filter(isJournal).sort()
       const all = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8').catch(() => '')))
       return all.flatMap((text) => keptJob(text) ?? [])
     }
+  }
+}
+
+const isJournal = (name: string) => name.endsWith('.ndjson')
+const idOf = (name: string) => name.slice(0, -'.ndjson'.length)
+
+/** None where it cannot be read: a journal costs nobody a job. */
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
   }
 }
 

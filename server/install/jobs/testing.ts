@@ -7,21 +7,27 @@ import type { ApplyResult, StepId } from '../../steps/step.ts'
 
 export type Work = (context: ApplyContext, answer: string) => Promise<ApplyResult | undefined>
 
-/** Of the database none is there: what they do is kept in the boot file. */
-export function stepsOf(work: Partial<Record<StepId, Work>>, checks: (step: StepId) => Promise<void> = async () => {}) {
+/** Of the database none is there: what they do is kept in the boot file. @param silent steps that ask for nothing, and warn */
+export function stepsOf(
+  work: Partial<Record<StepId, Work>>,
+  checks: (step: StepId) => Promise<void> = async () => {},
+  silent: readonly StepId[] = []
+) {
   const ids: readonly StepId[] = ['welcome', 'memcached', 'kafka', 'complete']
   return ids.map((id): DefinedStep => {
-    const check = defineCheck<{ answer: string; password?: string | undefined }, boolean>({
+    const answer = z.string().min(1, 'Answer something.')
+    const check = defineCheck<{ answer: string; password?: string | undefined }, string>({
       id: `${id}.answered`,
       title: 'An answer',
       deadlineMs: 5000,
       fix: 'Wait.',
       observe: async ({ answer }) => {
         await checks(id)
-        return answer !== 'wrong'
+        return answer
       },
       outcomes: [
-        { verdict: 'fail', when: (right) => !right, say: 'It is wrong.', fix: 'Answer something else.' },
+        { verdict: 'fail', when: (seen) => seen === 'wrong', say: 'It is wrong.', fix: 'Answer something else.' },
+        { verdict: 'warn', when: (seen) => seen === 'odd', say: 'It is odd.', fix: 'Answer something else.' },
         { verdict: 'pass', say: 'It is right.' }
       ]
     })
@@ -29,7 +35,10 @@ export function stepsOf(work: Partial<Record<StepId, Work>>, checks: (step: Step
       id,
       title: `Step ${id}`,
       intro: '',
-      answers: z.strictObject({ answer: z.string().min(1, 'Answer something.'), password: z.string().optional() }),
+      answers: z.strictObject({
+        answer: silent.includes(id) ? answer.default('odd') : answer,
+        password: z.string().optional()
+      }),
       fields: {
         answer: { label: 'Answer', control: 'text' },
         password: { label: 'Password', control: 'password', secret: true, optional: true }

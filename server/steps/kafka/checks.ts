@@ -5,7 +5,9 @@ import { isGood, type KafkaSeen, observeKafka } from '../../checks/kafka.ts'
 import type { BrokerGreeting } from '../../checks/kafka-greeting.ts'
 import type { Rung } from '../../checks/ladder-judge.ts'
 import { tlsCure, tlsSays } from '../../checks/tls.ts'
-import { brokerSettingsOf, type KafkaAnswers } from './answers.ts'
+import { brokerSettingsOf, type KafkaAnswers, topicsOf } from './answers.ts'
+import { madeTopics } from './made-topics.ts'
+import { type SeenTopics, topicNumbers } from './topic-numbers.ts'
 
 function brokerSays({ server, problem, tls }: BrokerGreeting): string {
   const host = server.slice(0, server.lastIndexOf(':'))
@@ -109,7 +111,7 @@ const cluster: Rung<KafkaSeen> = {
   ]
 }
 
-const topics: Rung<KafkaSeen> = {
+const topics: Rung<SeenTopics> = {
   id: 'kafka.topics',
   title: 'Topics',
   outcomes: [
@@ -125,6 +127,7 @@ const topics: Rung<KafkaSeen> = {
         values: { replication: String(cluster?.brokers.length) }
       })
     },
+    ...topicNumbers.refused,
     {
       verdict: 'fail',
       when: ({ rights }) => rights?.code === 'forbidden',
@@ -144,6 +147,7 @@ const topics: Rung<KafkaSeen> = {
       when: ({ mock }) => mock,
       say: 'The mock cluster made a scratch topic; rights cannot be tried there.'
     },
+    topicNumbers.reordered,
     { verdict: 'pass', say: 'Made a scratch topic and removed it again.' }
   ]
 }
@@ -177,21 +181,23 @@ function leftOut(skip: Skips) {
   return { record, topic, login: topic && skip.has(cluster.id) }
 }
 
-export const kafkaLadder = defineLadder<KafkaAnswers, KafkaSeen>({
+export const kafkaLadder = defineLadder<KafkaAnswers, SeenTopics>({
   id: 'kafka.reach',
   title: 'Brokers',
   deadlineMs: 10_000,
   fix: 'Check that the brokers run and are not overloaded, then test again.',
   field: 'brokers',
-  observe: (answers, around) =>
-    observeKafka(
-      {
-        settings: brokerSettingsOf(answers),
-        topicPrefix: answers.topicPrefix,
-        replication: answers.replication,
-        without: around.skip === undefined ? undefined : leftOut(around.skip)
-      },
-      around.progress
-    ),
+  observe: async (answers, around) => {
+    const { topicPrefix, partitions, replication } = answers
+    const names = topicsOf(topicPrefix)
+    const question = {
+      ...{ settings: brokerSettingsOf(answers), topicPrefix, topics: Object.values(names), partitions, replication },
+      without: around.skip === undefined ? undefined : leftOut(around.skip)
+    }
+    const seen = await observeKafka(question, around.progress)
+    // Only what the topics are called depends on it: a database that is away does not make the broker look bad.
+    const made = seen.there.length === 0 ? null : await madeTopics(around).catch(() => null)
+    return { ...seen, ...names, partitions, made }
+  },
   rungs: [brokers, encryption, cluster, topics, recordRung]
 })

@@ -74,6 +74,8 @@ export const kafkaStep = defineStep<'kafka', KafkaAnswers>({
     const { deviceTopic, probeTopic } = topicsOf(topicPrefix)
     const parts = partitions === 1 ? '1 partition' : `${partitions} partitions`
     const size = partitions === undefined ? '' : ` (${parts}, replication factor ${replication ?? 1})`
-    return [`Creates topics ${deviceTopic} and ${probeTopic} where they do not exist${size}`]
+    return [
+      `Creates topics ${deviceTopic} and ${probeTopic} where they do not exist${size}; one with fewer partitions gets the others`
+    ]
   }
 })

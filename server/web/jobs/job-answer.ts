@@ -10,7 +10,7 @@ export interface JobLinks {
   readonly retry: string | null
 }
 
-export interface JobAnswer extends JobDocument {
+export interface JobAnswer extends Omit<JobDocument, 'rest'> {
   /** Where setup goes on when it has ended well. */
   readonly location: string | null
   readonly links: JobLinks
@@ -18,7 +18,8 @@ export interface JobAnswer extends JobDocument {
 
 export const jobAddress = (id: string): string => `/setup/jobs/${id}`
 
-export function jobAnswer(job: JobDocument): JobAnswer {
+/** What Retry would do is said by the problem's cure. */
+export function jobAnswer({ rest: _, ...job }: JobDocument): JobAnswer {
   const self = jobAddress(job.id)
   const links = {
     self,

@@ -32,7 +32,7 @@ export async function showJob(
     product,
     steps: stepLinks(await install.progress(), job.step, hasEnded(job) ? null : currentOf(job)),
     ...(job.step === null ? {} : { step: stepHead(install, stepOf(install, job.step)) }),
-    job: jobModel(job, install.steps, csrf),
+    job: jobModel(job, install, csrf),
     findings: job.findings
   }
   return reply.viewAsync('/job.eta', page)
