@@ -79,10 +79,10 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     askedToEnd(['SIGTERM', 'SIGHUP']).then(() => {}),
     new Promise<void>((gone) => watchLifeline(gone))
   ])
-  let wizard: Wizard | null = null
-  const interrupt = onInterrupt(() => wizard?.install ?? null, teller.say)
+  let opened: Wizard | null = null
+  const interrupt = onInterrupt(() => opened?.install ?? null, teller.say)
   const askedToStop = Promise.race([ended, interrupt.asked])
-  wizard = await serve({
+  const starting = serve({
     stateDir,
     host: '127.0.0.1',
     port,
@@ -93,6 +93,13 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     log: lateLog(() => openLog('wizard', 'warn', teller.say)),
     say: teller.say
   })
+  const wizard = await Promise.race([starting, askedToStop.then(() => null)])
+  if (wizard === null) {
+    starting.catch(() => {}) // A half-made start is what a kill leaves, too: the next one takes it over.
+    say('Stopped before anything was begun.')
+    process.exit(interrupted)
+  }
+  opened = wizard
   const { install } = wizard
   const { nothingPending, takenUp } = wizard
   // Mostly all stands, and what is to be done is worked out while the services are looked at. Null: not before that.

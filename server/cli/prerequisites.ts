@@ -1,5 +1,5 @@
 /** `keyscaler prerequisites`: what the guide's installer script did before the wizard; shown, and with --install done. */
-import { access, chown, mkdir, stat } from 'node:fs/promises'
+import { access, chown, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
@@ -10,6 +10,7 @@ import { openCommands } from '../install/prerequisites/commands.ts'
 import { type PackageNames, packageNamesFor } from '../install/prerequisites/package-names.ts'
 import type { Prerequisite, PrerequisiteGround } from '../install/prerequisites/prerequisite.ts'
 import { type PrerequisiteRow, prerequisites, runPrerequisites } from '../install/prerequisites/prerequisites.ts'
+import { makeStateFolder } from '../install/state-folder.ts'
 import { fixedPorts } from '../steps/port-check.ts'
 import { wizardTls } from '../web/wizard-tls.ts'
 import { ending, portFrom, printable, say } from './console.ts'
@@ -137,7 +138,7 @@ const certificate: Prerequisite = {
       say: 'keyscaler serve makes one that is its own when it is not on loopback; or give it yours.',
       commands: ['keyscaler serve --host 0.0.0.0 --tls-certificate wizard.pem --tls-key wizard.key'],
       bring: async () => {
-        await mkdir(stateDir, { recursive: true, mode: 0o700 })
+        await makeStateFolder(stateDir)
         const made = await wizardTls({ host: '0.0.0.0', allowedHosts: [] }, stateDir)
         if (made?.fingerprint !== undefined) say(`SHA-256 of the wizard's certificate: ${made.fingerprint}`)
         const folder = dirname(path)

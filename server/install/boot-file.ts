@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { sealedText } from '../../lib/database/sealed.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { unusable } from './state-folder.ts'
 
 const secretPlace = z.union([z.strictObject({ file: z.string() }), z.strictObject({ sealed: sealedText })])
 const fieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])
@@ -54,9 +55,15 @@ export interface BootFile {
   readonly change: (next: (state: BootState) => BootState) => Promise<void>
 }
 
-/** False: there is no install here, and no trace of one. Changes nothing. @throws AppError locked as openBootFile */
+/**
+ * False: there is no install here, and no trace of one. Changes nothing.
+ * @throws AppError locked as openBootFile, invalid-input when that is no folder, or not for this user
+ */
 export async function hasInstall(stateDir: string): Promise<boolean> {
-  if ((await readPrivateFile(join(stateDir, 'boot.json'))) !== null) return true
+  const text = await readPrivateFile(join(stateDir, 'boot.json')).catch((thrown) => {
+    throw unusable(stateDir, thrown)
+  })
+  if (text !== null) return true
   await refuseTraces(stateDir)
   return false
 }

@@ -3,7 +3,7 @@
  * that the three doors (form, script, answers file) may do goes through this; what it is made of stands beside it.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { readPrivateFile } from '../../lib/config/private-file.ts'
@@ -26,6 +26,7 @@ import { lacksSome, type Plan, type PlanOptions, planAnswers } from './plan.ts'
 import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts'
 import { openSecretKeeper, type SecretKeeper } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
+import { makeStateFolder } from './state-folder.ts'
 import type { LedgerRow } from './store.ts'
 import {
   admitStep,
@@ -120,7 +121,7 @@ export interface CheckOutcome {
 export async function openInstall(options: InstallOptions): Promise<Install> {
   const { stateDir, steps, target } = options
   refuseUnopenable(options)
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  await makeStateFolder(stateDir)
   const boot = await openBootFile(stateDir)
   const id = boot.state().install
   let showOnce: ApplyResult['showOnce']
