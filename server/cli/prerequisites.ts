@@ -13,7 +13,7 @@ import { type PrerequisiteRow, prerequisites, runPrerequisites } from '../instal
 import { makeStateFolder } from '../install/state-folder.ts'
 import { fixedPorts } from '../steps/port-check.ts'
 import { wizardTls } from '../web/wizard-tls.ts'
-import { ending, portFrom, printable, say } from './console.ts'
+import { ending, portFrom, printable, say, usageError } from './console.ts'
 
 interface PrerequisiteFlags {
   readonly state: string
@@ -83,7 +83,7 @@ function chosen({ kafka, without }: PrerequisiteFlags): readonly Prerequisite[] 
   const ids = all.map(({ id }) => id)
   for (const typed of without) {
     if (ids.includes(typed)) continue
-    throw new AppError('invalid-input', `There is no item ${typed} (${ids.join(', ')}).${didYouMean(typed, ids)}`)
+    throw usageError(`There is no item ${typed} (${ids.join(', ')}).${didYouMean(typed, ids)}`)
   }
   // A server elsewhere has its database elsewhere.
   const left = without.includes('database-server') ? [...without, 'database'] : without
@@ -109,7 +109,7 @@ async function groundFor(
     hasUnits: isBooted && (await commands.find('systemctl')) !== null,
     clockSynchronised,
     stateDir,
-    ports: open.length === 0 ? openPorts : open.map(portFrom),
+    ports: open.length === 0 ? openPorts : open.map((typed) => portFrom(typed, '--open')),
     keep: async (path, content) => {
       await writePrivateFile(path, content)
       await giveToOwner(stateDir, [dirname(path), path])
