@@ -8,7 +8,7 @@ import { userInfo } from 'node:os'
 import { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
-import { didYouMean } from './did-you-mean.ts'
+import { meant } from './did-you-mean.ts'
 import { referenceSchema, referred } from './secret-reference.ts'
 import { type SkipRequest, skipRefusal, skipRequest } from './skips.ts'
 import { readYamlFile, type YamlFile } from './yaml-file.ts'
@@ -191,11 +191,6 @@ function refused(problems: readonly Problem[]): AppError {
   const cures = [...new Set(problems.map(({ cure }) => cure).filter((cure) => cure !== undefined))]
   const text = problems.map(({ at, why }) => `${at}: ${why}`).join('\n')
   return new AppError('invalid-input', text, cures.length === 0 ? {} : { cure: cures.join('\n') })
-}
-
-/** A third of the letters may differ: enough for a slip, too little for another word. */
-function meant(typed: string, known: readonly string[]): string {
-  return didYouMean(typed, known, Math.max(1, Math.floor(typed.length / 3)))
 }
 
 /** Root may read what it likes; everybody else keeps secrets in files of their own. */

@@ -12,3 +12,8 @@ export function didYouMean(typed: string, known: readonly string[], maxDistance 
   const closest = closestMatch(typed, known, { maxDistance })
   return closest === undefined ? '' : ` Did you mean ${closest}?`
 }
+
+/** A third of the letters may differ: enough for a slip, too little for another word. */
+export function meant(typed: string, known: readonly string[]): string {
+  return didYouMean(typed, known, Math.max(1, Math.floor(typed.length / 3)))
+}

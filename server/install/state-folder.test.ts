@@ -42,18 +42,13 @@ test('a file, a path through a file and a folder in which nothing can be made ar
   await assert.rejects(hasInstall(file), named(file, /a part of its path/))
 })
 
-// In a child: where it is wrong it never comes back.
-for (const command of ['apply', 'serve']) {
-  test(`keyscaler ${command} into a folder of /proc ends with 3 and names it`, () => {
-    const answers = join(folder, 'answers.yaml')
-    writeFileSync(answers, 'apiVersion: setup/v1\nsteps: {}\n')
-    const args = command === 'apply' ? [answers, '--exit'] : ['--port', '0']
-    const { status, stderr, signal } = spawnSync(
-      process.execPath,
-      [fromRoot('server/cli.mjs'), command, ...args, '--state', '/proc/nope'],
-      { encoding: 'utf8', timeout: 30_000, killSignal: 'SIGKILL' }
-    )
-    assert.deepEqual([status, signal], [3, null], stderr)
-    assert.match(stderr, /^keyscaler: \/proc\/nope cannot be the state folder: nothing can be made there\.$/m)
-  })
-}
+// In a child: where it is wrong it never comes back. That of apply is in server/cli/plan.test.ts.
+test('keyscaler serve into a folder of /proc ends with 3 and names it', () => {
+  const { status, stderr, signal } = spawnSync(
+    process.execPath,
+    [fromRoot('server/cli.mjs'), 'serve', '--port', '0', '--state', '/proc/nope'],
+    { encoding: 'utf8', timeout: 30_000, killSignal: 'SIGKILL' }
+  )
+  assert.deepEqual([status, signal], [3, null], stderr)
+  assert.match(stderr, /^keyscaler: \/proc\/nope cannot be the state folder: nothing can be made there\.$/m)
+})
