@@ -1,6 +1,7 @@
 /** `--only`: what applying one step of an answers file would do, and what it would leave open. */
+
+import { meant } from '../../lib/service/did-you-mean.ts'
 import type { RawAnswers } from '../install/answers-file.ts'
-import { meant } from '../install/did-you-mean.ts'
 import type { Install } from '../install/install.ts'
 import type { Plan } from '../install/plan.ts'
 import { steps } from '../install/steps.ts'

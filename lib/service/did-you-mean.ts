@@ -8,12 +8,21 @@ const require = createRequire(import.meta.url)
  * @returns ` Did you mean x?`, or nothing when no known name is near
  */
 export function didYouMean(typed: string, known: readonly string[], maxDistance = Number.POSITIVE_INFINITY): string {
-  const { closestMatch }: typeof import('leven') = require('leven')
-  const closest = closestMatch(typed, known, { maxDistance })
+  const closest = closestName(typed, known, maxDistance)
   return closest === undefined ? '' : ` Did you mean ${closest}?`
 }
 
 /** A third of the letters may differ: enough for a slip, too little for another word. */
 export function meant(typed: string, known: readonly string[]): string {
-  return didYouMean(typed, known, Math.max(1, Math.floor(typed.length / 3)))
+  return didYouMean(typed, known, aThird(typed))
+}
+
+/** Undefined: no known name is near. */
+export function closestName(typed: string, known: readonly string[], maxDistance = aThird(typed)): string | undefined {
+  const { closestMatch }: typeof import('leven') = require('leven')
+  return closestMatch(typed, known, { maxDistance })
+}
+
+function aThird(typed: string): number {
+  return Math.max(1, Math.floor(typed.length / 3))
 }
