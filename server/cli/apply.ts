@@ -21,6 +21,7 @@ import { isWanted } from './ask-before.ts'
 import { type Chosen, choose, onlyStep, othersText, titleOf } from './chosen-steps.ts'
 import { answersArgument, askedToEnd, ending, portFrom, say, sayWarnings, usageError } from './console.ts'
 import { interrupted, onInterrupt } from './interrupt.ts'
+import { alreadyTold, tellingProblems } from './json-problem.ts'
 import { foundChanges, planText, readAgreed, refuseMoved, withPlanner } from './plan.ts'
 import { followJob, type JobTeller, jsonTeller, liveTeller, plainTeller, stoppedText, terminalOf } from './tell-job.ts'
 
@@ -63,7 +64,7 @@ export function registerApply(program: Command, defaultState: string): void {
       program.createOption('--output <format>', 'how progress is told').choices(['text', 'json']).default('text')
     )
     .action((answers: string | undefined, flags: ApplyFlags) =>
-      ending(() => runApply(answersArgument(answers, flags.file), flags))
+      ending(() => tellingProblems(flags.output, async () => runApply(answersArgument(answers, flags.file), flags)))
     )
 }
 
@@ -155,7 +156,8 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
     if (open !== null && wasFinished) teller.say(open)
     if (flags.output === 'text') for (const line of stoppedText(how)) say(line)
     if (how.state === 'cancelled') throw new Interrupted(`Cancelled. ${goesOn}`)
-    throw error
+    // The line that ends the job has it.
+    throw alreadyTold(error)
   }
   const working = work()
   const stopped = async (words: string): Promise<never> => {

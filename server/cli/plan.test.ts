@@ -192,8 +192,9 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     assert.equal(itemOf(agreed, 'tenant', 'acme')?.action, 'keep')
     assert.match(itemOf(agreed, 'administrator', 'ada@acme.example')?.why ?? '', /other answers: Full Name/)
     await world.query(`UPDATE {db}.ledger SET state = 'intent' WHERE kind = 'topic' LIMIT 1`)
-    const { code, stderr } = await world.apply(wanted, '--exit', '--plan', path).ended
+    const { code, stdout, stderr } = await world.apply(wanted, '--exit', '--plan', path, '--output', 'json').ended
     assert.equal(code, 7, stderr)
+    assert.equal(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '').problem.code, 'conflict')
     assert.match(stderr, /something has changed since/)
     assert.match(stderr, /\+ create topic .* \(begun and not finished\)/)
     await world.query(`UPDATE {db}.ledger SET state = 'done'`)

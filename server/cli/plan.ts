@@ -12,6 +12,7 @@ import { steps } from '../install/steps.ts'
 import { root } from '../web/product.ts'
 import type { Chosen, Planner } from './chosen-steps.ts'
 import { answersArgument, ending, printable, usageError } from './console.ts'
+import { tellingProblems } from './json-problem.ts'
 
 /** As reference/ux.md has it: opt-in, since a plan with changes is no failure. */
 export const foundChanges = 10
@@ -31,7 +32,9 @@ export function registerPlan(program: Command, defaultState: string): void {
     .option('--state <folder>', 'state folder of the install', defaultState)
     .addOption(program.createOption('--output <format>', 'how').choices(['text', 'json']).default('text'))
     .option('--exit-code', `end with ${foundChanges} when there is something to change`, false)
-    .action((answers: string | undefined, flags: PlanFlags) => ending(() => runPlan(answers, flags)))
+    .action((answers: string | undefined, flags: PlanFlags) =>
+      ending(() => tellingProblems(flags.output, () => runPlan(answers, flags)))
+    )
 }
 
 async function runPlan(answers: string | undefined, { file, state, output, exitCode }: PlanFlags): Promise<void> {
