@@ -1,13 +1,14 @@
 /** Files that only we may read: written whole or not at all (temp, fsync, rename), 0600, in 0700 folders. */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AppError } from '../errors/app-error.ts'
+import { makePrivateFolder } from './private-folder.ts'
 
 /** Replaces the file atomically; a crash leaves the old one or the new one. */
 export async function writePrivateFile(path: string, content: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await makePrivateFolder(dirname(path))
   // The pid tells whoever finds it after a kill that nobody writes it any more.
   const temporary = `${path}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`
   try {

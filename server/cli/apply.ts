@@ -1,5 +1,4 @@
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { writePrivateFile } from '../../lib/config/private-file.ts'
@@ -8,20 +7,24 @@ import { openLog } from '../../lib/log/log.ts'
 import { lateLog } from '../../lib/service/late-log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
 import { catalog } from '../../services/catalog.ts'
-import { deployedAddresses } from '../deploy/deployed-addresses.ts'
+import { deployedAddresses, runningServices } from '../deploy/deployed-addresses.ts'
 import { identityFiles } from '../deploy/identity-files.ts'
 import type { SeenService } from '../deploy/target.ts'
 import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
+import { hasInstall } from '../install/boot-file.ts'
 import type { Install } from '../install/install.ts'
 import type { FollowedJob } from '../install/jobs/jobs.ts'
-import type { Plan } from '../install/plan.ts'
+import { currentStep } from '../install/progress.ts'
 import { refuseSkips, skipTyped } from '../install/skips.ts'
 import { steps } from '../install/steps.ts'
 import { serve, type Wizard } from '../main.ts'
-import type { ApplyResult, StepId } from '../steps/step.ts'
-import { answersArgument, askedToEnd, ending, portFrom, say, sayWarnings } from './console.ts'
+import type { ApplyResult } from '../steps/step.ts'
+import { isWanted } from './ask-before.ts'
+import { type Chosen, choose, onlyStep, othersText, titleOf } from './chosen-steps.ts'
+import { answersArgument, askedToEnd, ending, portFrom, say, sayWarnings, usageError } from './console.ts'
 import { interrupted, onInterrupt } from './interrupt.ts'
-import { planOf, planText, refuseMoved } from './plan.ts'
+import { alreadyTold, tellingProblems } from './json-problem.ts'
+import { foundChanges, planText, readAgreed, refuseMoved, withPlanner } from './plan.ts'
 import { followJob, type JobTeller, jsonTeller, liveTeller, plainTeller, stoppedText, terminalOf } from './tell-job.ts'
 
 interface ApplyFlags {
@@ -30,6 +33,7 @@ interface ApplyFlags {
   readonly exit: boolean
   readonly port: string
   readonly dryRun: boolean
+  readonly exitCode: boolean
   readonly plan?: string
   readonly only?: string
   readonly skip: readonly string[]
@@ -47,6 +51,7 @@ export function registerApply(program: Command, defaultState: string): void {
     .option('--port <number>', 'port of the status page on 127.0.0.1 (0: any free one)', '0')
     .option('--exit', 'end when all is applied; the services go on, a later serve adopts them', false)
     .option('--dry-run', 'say what would be done, as keyscaler plan', false)
+    .option('--exit-code', `with --dry-run: end with ${foundChanges} when there is something to change`, false)
     .option('--plan <hash>', 'do only what was agreed on: the hash of keyscaler plan, or its JSON in a file')
     .option('--only <step>', 'submit this step and no other')
     .option(
@@ -61,7 +66,7 @@ export function registerApply(program: Command, defaultState: string): void {
       program.createOption('--output <format>', 'how progress is told').choices(['text', 'json']).default('text')
     )
     .action((answers: string | undefined, flags: ApplyFlags) =>
-      ending(() => runApply(answersArgument(answers, flags.file), flags))
+      ending(() => tellingProblems(flags.output, async () => runApply(answersArgument(answers, flags.file), flags)))
     )
 }
 
@@ -70,77 +75,109 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const port = portFrom(flags.port)
   const file = withSkips(await readAnswersFile(answersFile, steps), flags.skip)
   const only = onlyStep(flags.only)
-  if (flags.dryRun) {
-    const plan = await planOf(stateDir, file.steps)
-    process.stdout.write(flags.output === 'json' ? `${JSON.stringify(plan)}\n` : planText(plan))
-    return
-  }
+  const agreed = flags.plan === undefined ? null : await readAgreed(flags.plan)
+  const planned = () => withPlanner(stateDir, (planner) => choose(planner, file.steps, only))
+  if (flags.dryRun) return tellPlan(await planned(), flags)
   const teller = tellerFor(flags.output)
   sayWarnings(teller.say)
   const ended = Promise.race([
     askedToEnd(['SIGTERM', 'SIGHUP']).then(() => {}),
     new Promise<void>((gone) => watchLifeline(gone))
   ])
-  let wizard: Wizard | null = null
-  const interrupt = onInterrupt(() => wizard?.install ?? null, teller.say)
+  let opened: Wizard | null = null
+  const interrupt = onInterrupt(() => opened?.install ?? null, teller.say)
   const askedToStop = Promise.race([ended, interrupt.asked])
-  wizard = await serve({
-    stateDir,
-    host: '127.0.0.1',
-    port,
-    allowedHosts: [],
-    suggestions: {},
-    setup: false,
-    showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say),
-    log: lateLog(() => openLog('wizard', 'warn', teller.say)),
-    say: teller.say
+  let isNew = false
+  let ranBefore: readonly string[] = []
+  const start = async (): Promise<Wizard> => {
+    isNew = !(await hasInstall(stateDir))
+    if (isNew) {
+      const chosen = await planned()
+      // Refused, or not wanted: not even the state folder is made.
+      if (agreed !== null) refuseMoved(agreed, chosen)
+      else if (!(await isAgreed(chosen, flags))) throw new Interrupted(nothingApplied)
+    } else ranBefore = await runningServices(stateDir)
+    return serve({
+      stateDir,
+      host: '127.0.0.1',
+      port,
+      allowedHosts: [],
+      suggestions: {},
+      setup: false,
+      showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say),
+      log: lateLog(() => openLog('wizard', 'warn', teller.say)),
+      say: teller.say
+    })
+  }
+  // Half a start is what a kill leaves, too: the next one takes it over.
+  const wizard = await Promise.race([
+    start(),
+    askedToStop.then(() => {
+      throw new Interrupted('Stopped before anything was begun.')
+    })
+  ]).catch((thrown) => {
+    if (!(thrown instanceof Interrupted)) throw thrown
+    say(thrown.message)
+    process.exit(interrupted)
   })
+  opened = wizard
   const { install } = wizard
   const { nothingPending, takenUp } = wizard
+  let begun = false
+  // Until something is begun, what ran before goes on running: a refused plan is no reason to stop an install.
+  const close = (services: boolean) => wizard.close(services && (begun || ranBefore.length === 0))
   // Mostly all stands, and what is to be done is worked out while the services are looked at. Null: not before that.
-  const ahead = nothingPending
-    .then((nothing) => (nothing ? install.plan(file.steps, { servicesUnseen: true }) : null))
-    .catch(() => null)
+  const chosenNow = (servicesUnseen: boolean) => choose(install, file.steps, only, { servicesUnseen })
+  const ahead = nothingPending.then((nothing) => (nothing ? chosenNow(true) : null)).catch(() => null)
+  const wasFinished = install.finishedAt() !== null
+  const stillOpen = () => openText(install, wasFinished, answersFile).catch(() => null)
   const work = async (): Promise<boolean> => {
     await followUntil(takenUp, install, teller)
-    if (interrupt.cancelled()) throw new Interrupted('What was interrupted before waits for the next run.')
+    if (interrupt.cancelled()) throw new Interrupted(`What was interrupted before waits for the next run. ${goesOn}`)
     const stand = notReady(install).length === 0
-    const plan = (stand ? await ahead : null) ?? (await install.plan(file.steps))
-    if (flags.plan !== undefined) await refuseMoved(flags.plan, plan)
-    const chosen = only === undefined ? plan.steps : plan.steps.filter((id) => id === only)
-    if (!plan.changed || chosen.length === 0) {
-      if (flags.output === 'text') say('Nothing to change.')
+    const chosen = (stand ? await ahead : null) ?? (await chosenNow(false))
+    if (agreed !== null) refuseMoved(agreed, chosen)
+    if (!chosen.plan.changed) {
+      if (flags.output === 'text') for (const line of await nothingText(chosen, stillOpen)) say(line)
       return false
     }
-    await askBefore(plan, flags)
+    if (!isNew && agreed === null && !(await isAgreed(chosen, flags))) throw new Interrupted(nothingApplied)
     const { beginApply } = await import('../install/jobs/begin.ts')
-    const job = beginApply(install, file, chosen, {
+    begun = true
+    const job = beginApply(install, file, chosen.plan.steps, {
       actor: 'answers file',
       showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say)
     })
     const how = await followJob(await found(install, job.id), teller)
     const { error } = await job.result
-    if (error === undefined) return true
+    const open = await stillOpen()
+    if (error === undefined) {
+      const others = othersText(chosen)
+      for (const line of [others, open]) if (line !== null) teller.say(line)
+      return true
+    }
+    if (open !== null && wasFinished) teller.say(open)
     if (flags.output === 'text') for (const line of stoppedText(how)) say(line)
-    if (how.state === 'cancelled') throw new Interrupted('Cancelled.')
-    throw error
+    if (how.state === 'cancelled') throw new Interrupted(`Cancelled. ${goesOn}`)
+    // The line that ends the job has it.
+    throw alreadyTold(error)
   }
   const working = work()
   const stopped = async (words: string): Promise<never> => {
     working.catch(() => {}) // What is cut off here is finished by the next run.
-    say(`${words} Run this again: it goes on from where it stopped.`)
-    await wizard.close(true)
+    say(words)
+    await close(true)
     process.exit(interrupted)
   }
   let changed: boolean
   try {
     const first = await Promise.race([working, askedToStop.then(() => 'interrupted' as const)])
-    if (first === 'interrupted') return await stopped('Stopping before all is applied.')
+    if (first === 'interrupted') return await stopped(`Stopping before all is applied. ${goesOn}`)
     changed = first
   } catch (thrown) {
     if (thrown instanceof Interrupted) return await stopped(thrown.message)
-    // With --exit, services that stand keep standing: a refused plan is no reason to stop an install.
-    await wizard.close(!flags.exit)
+    // With --exit, services that stand keep standing.
+    await close(!flags.exit)
     throw thrown
   }
   const services = await deployedAddresses(stateDir)
@@ -169,17 +206,39 @@ function notAllReady(missing: readonly SeenService[], stateDir: string): AppErro
   })
 }
 
-/** A person has stopped it. */
+/** A person has stopped it; the message says all. */
 class Interrupted extends Error {}
+
+const goesOn = 'Run this again: it goes on from where it stopped.'
+const nothingApplied = 'Nothing was applied.'
+
+function tellPlan(chosen: Chosen, { output, exitCode }: ApplyFlags): void {
+  process.stdout.write(output === 'json' ? `${JSON.stringify(chosen.plan)}\n` : planText(chosen.plan))
+  const others = othersText(chosen)
+  if (output === 'text' && others !== null) say(others)
+  if (exitCode && chosen.plan.changed) process.exit(foundChanges)
+}
+
+async function nothingText(chosen: Chosen, stillOpen: () => Promise<string | null>): Promise<readonly string[]> {
+  const { plan, whole } = chosen
+  if (plan.only === undefined || !whole.changed) return ['Nothing to change.']
+  const open = [othersText(chosen), await stillOpen()].filter((line) => line !== null)
+  return [`${titleOf(plan.only)} stands as it is wanted.`, ...open]
+}
+
+/** What is left open of setup, and how to go on; null: it is finished and locked. */
+async function openText(install: Install, wasFinished: boolean, answersFile: string): Promise<string | null> {
+  if (install.finishedAt() !== null) return null
+  const progress = await install.progress()
+  const open = progress.filter(({ state }) => state !== 'done').map(({ title }) => title)
+  const list = (open.length === 0 ? [currentStep(progress).title] : open).join(', ')
+  return `Setup is ${wasFinished ? 'open again' : 'not finished'}; still to do: ${list}. keyscaler apply ${answersFile} does all of it, or go on in the wizard (keyscaler serve).`
+}
 
 function tellerFor(output: ApplyFlags['output']): JobTeller {
   if (output === 'json') return jsonTeller((line) => process.stdout.write(`${line}\n`), say)
   const terminal = terminalOf(process.stderr, process.env)
   return terminal === null ? plainTeller(say, titleOf) : liveTeller(process.stderr, titleOf, terminal)
-}
-
-function titleOf(step: StepId): string {
-  return steps.find(({ id }) => id === step)?.title ?? step
 }
 
 /** What the start takes up is told, too: a person need not wait before an empty terminal. */
@@ -197,34 +256,31 @@ async function found(install: Install, id: string): Promise<FollowedJob> {
   return job
 }
 
+/** What the answers file would be blamed for, and stands on the command line. */
+function asUsage<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (thrown) {
+    if (!(thrown instanceof AppError)) throw thrown
+    throw usageError(thrown.message, thrown.cure === undefined ? {} : { cure: thrown.cure })
+  }
+}
+
 /** What is typed goes before what the file says of the same check. @throws AppError invalid-input before anything is done */
 function withSkips(file: AnswersFile, typed: readonly string[]): AnswersFile {
-  const asked = typed.map(skipTyped)
-  refuseSkips(asked)
+  const asked = asUsage(() => {
+    const given = typed.map(skipTyped)
+    refuseSkips(given)
+    return given
+  })
   const last = new Map([...(file.skip ?? []), ...asked].map(({ check, reason }) => [check, reason]))
   const skip = [...last].map(([check, reason]) => ({ check, reason }))
   return { ...file, skip }
 }
 
-function onlyStep(typed: string | undefined): StepId | undefined {
-  if (typed === undefined) return undefined
-  const step = steps.find(({ id }) => id === typed)
-  if (step !== undefined) return step.id
-  throw new AppError('invalid-input', `There is no step ${typed} (steps: ${steps.map(({ id }) => id).join(', ')}).`)
-}
-
-/** Only a person at a terminal is asked; scripts have said what they want by calling apply. */
-async function askBefore(plan: Plan, { yes, input, plan: agreed }: ApplyFlags): Promise<void> {
-  if (yes || !input || agreed !== undefined || !process.stdin.isTTY || !process.stderr.isTTY) return
-  process.stderr.write(planText(plan))
-  const console = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    const answer = await console.question('Apply this? [y/N] ')
-    if (/^y(es)?$/i.test(answer.trim())) return
-  } finally {
-    console.close()
-  }
-  throw new AppError('conflict', 'Nothing was applied.')
+/** Asked unless that was answered by a flag: --yes, --no-input, or an agreed plan. */
+async function isAgreed({ plan }: Chosen, { yes, input }: ApplyFlags): Promise<boolean> {
+  return yes || !input || !plan.changed || isWanted(planText(plan))
 }
 
 /** What the form would show once (the participant's secret): into a file that only we may read, never onto the console. */

@@ -13,6 +13,7 @@ import { openInstall } from '../install/install.ts'
 import { steps } from '../install/steps.ts'
 import { root } from '../web/product.ts'
 import { ending, say } from './console.ts'
+import { alreadyTold, tellingProblems } from './json-problem.ts'
 
 interface ValidateFlags {
   readonly state: string
@@ -46,7 +47,9 @@ export function registerConfig(program: Command, defaultState: string): void {
     .option('--live', 'run the checks against database, key store, memcached and Kafka too', false)
     .option('--state <folder>', 'state folder of the install to be: --live counts logins there', defaultState)
     .addOption(program.createOption('--output <format>', 'how').choices(['text', 'json']).default('text'))
-    .action((answers: string, flags: ValidateFlags) => ending(() => validate(answers, flags)))
+    .action((answers: string, flags: ValidateFlags) =>
+      ending(() => tellingProblems(flags.output, () => validate(answers, flags), { valid: false }))
+    )
 }
 
 interface ExportFlags {
@@ -94,7 +97,8 @@ async function validateLive(path: string, file: AnswersFile, stateDir: string, o
   const refused = failed.length > 0 || (warned.length > 0 && !file.continueAnyway)
   if (!text) process.stdout.write(`${JSON.stringify({ valid: !refused, steps: checked })}\n`)
   if (!refused) return say(`${path} passed ${all.length} live checks.`)
-  throw new AppError('check-failed', `${path}: ${failed.length} checks failed, ${warned.length} warn.`, {
+  const refusal = new AppError('check-failed', `${path}: ${failed.length} checks failed, ${warned.length} warn.`, {
     cure: failed.length > 0 ? 'Mend what failed, then run this again.' : 'Mend it, or set continueAnyway: true.'
   })
+  throw text ? refusal : alreadyTold(refusal)
 }

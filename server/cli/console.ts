@@ -27,8 +27,20 @@ export async function ending(work: () => Promise<void>): Promise<void> {
   } catch (thrown) {
     say(`keyscaler: ${messageOf(thrown)}`)
     if (thrown instanceof AppError && thrown.cure !== undefined) say(`           ${thrown.cure}`)
-    process.exit(thrown instanceof AppError ? (exitCodeOf[thrown.code] ?? 6) : 6)
+    process.exit(exitCodeFor(thrown))
   }
+}
+
+function exitCodeFor(thrown: unknown): number {
+  if (!(thrown instanceof AppError)) return 6
+  return thrown.reason === usage ? 2 : (exitCodeOf[thrown.code] ?? 6)
+}
+
+const usage = 'usage'
+
+/** For what is wrong with the command line itself, an answers file apart: it ends with 2, as commander's own do. */
+export function usageError(detail: string, more: { readonly cure?: string; readonly cause?: unknown } = {}): AppError {
+  return new AppError('invalid-input', detail, { ...more, reason: usage })
 }
 
 /** Node prints its warnings into the middle of what is drawn. */
@@ -51,14 +63,14 @@ export function askedToEnd(
 export function answersArgument(argument: string | undefined, flag: string | undefined): string {
   const path = argument ?? flag
   if (path !== undefined && (argument === undefined || flag === undefined)) return path
-  throw new AppError('invalid-input', path === undefined ? 'No answers file was named.' : 'Name one answers file.', {
+  throw usageError(path === undefined ? 'No answers file was named.' : 'Name one answers file.', {
     cure: 'keyscaler config defaults > answers.yaml prints one to begin with.'
   })
 }
 
-/** @throws AppError invalid-input; 0 is any free port */
-export function portFrom(typed: string): number {
+/** @throws AppError invalid-input naming the option; 0 is any free port */
+export function portFrom(typed: string, option = '--port'): number {
   const port = /^\d{1,5}$/.test(typed) ? Number(typed) : Number.NaN
-  if (!(port <= 65535)) throw new AppError('invalid-input', `--port must be 0–65535, not ${typed}.`)
+  if (!(port <= 65535)) throw usageError(`${option} must be 0–65535, not ${typed}.`)
   return port
 }

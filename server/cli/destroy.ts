@@ -24,7 +24,7 @@ import { type Install, openInstall } from '../install/install.ts'
 import { takeStateLock } from '../install/state-lock.ts'
 import { steps } from '../install/steps.ts'
 import { root } from '../web/product.ts'
-import { ending, printable, say, sayWarnings } from './console.ts'
+import { ending, printable, say, sayWarnings, usageError } from './console.ts'
 import { toldBy, type WorkTask, workTeller } from './tell-work.ts'
 
 interface DestroyFlags {
@@ -178,7 +178,7 @@ function itemLine({ kind, name, outcome }: DestroyItem): string {
 async function askBefore(forecast: DestroyForecast, { yes }: DestroyFlags): Promise<void> {
   if (yes) return
   if (!process.stdin.isTTY) {
-    throw new AppError('invalid-input', 'Destroying an install asks for --yes where nobody can be asked.')
+    throw usageError('Destroying an install asks for --yes where nobody can be asked.')
   }
   for (const line of forecastLines(forecast)) say(line)
   const console = createInterface({ input: process.stdin, output: process.stderr })

@@ -11,7 +11,7 @@ import { updateMasterKey } from '../checks/key-store/key-store-record.ts'
 import { wizardIdentity } from '../deploy/identity-files.ts'
 import { readDeployedConfig, runFolder } from '../deploy/process/run-folder.ts'
 import { reachOf } from '../deploy/process/service-request.ts'
-import { ending, printable, say } from './console.ts'
+import { ending, printable, say, usageError } from './console.ts'
 import { refuseWhileItIssues, registerSuccession } from './keys-succession.ts'
 import { keysText } from './keys-text.ts'
 
@@ -139,7 +139,7 @@ async function destroy(
 
 async function askFor({ label, purpose }: KmsKey): Promise<string> {
   if (!stdin.isTTY) {
-    throw new AppError('invalid-input', 'The key was not named.', { cure: `Name it: --name "${label}"` })
+    throw usageError('The key was not named.', { cure: `Name it: --name "${label}"` })
   }
   const question = createInterface({ input: stdin, output: process.stderr })
   const loss = purpose === 'signing' ? '' : ', and backups of the database from before its rotation open no more'

@@ -1,12 +1,16 @@
 /** `keyscaler plan` and what `apply` makes of it, from outside, over real servers. */
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { issueEvaluationLicense } from '../../lib/license/evaluation-issuer.ts'
 import { readLunaState } from '../../sandbox/luna/state.ts'
 import type { Plan, PlanItem } from '../install/plan.ts'
+import { startKeyscaler } from '../testing/keyscaler.ts'
 import { repeats } from '../testing/tiers.ts'
-import { whatStands, wholeInstall } from '../testing/witness.ts'
+import { recordedPids, whatStands, wholeInstall } from '../testing/witness.ts'
 import { type InstallWorld, openInstallWorld } from '../testing/world.ts'
 
 const actions = (items: readonly PlanItem[]) => [...new Set(items.map(({ action }) => action))].sort()
@@ -35,6 +39,9 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     return { ...JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), stderr }
   }
 
+  const adaKing = () => world.answersFile({ account: { ...world.answers.account, fullName: 'Ada King' } })
+  const finishedAt = () => JSON.parse(readFileSync(join(world.stateDir, 'boot.json'), 'utf8')).finishedAt
+
   let fresh: Plan
   test('on an empty host everything is to be made, nobody is asked, and nothing is left behind', async () => {
     fresh = await planned(answers)
@@ -62,8 +69,27 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     assert.equal(code, 10)
     assert.match(stdout, /\+ create service kms \(not done yet\)/)
     assert.match(stdout, new RegExp(`Hash: ${fresh.hash}\\n$`))
-    assert.equal((await world.apply(answers, '--dry-run').ended).stdout, stdout)
+    const dry = await world.apply(answers, '--dry-run', '--exit-code').ended
+    assert.deepEqual([dry.code, dry.stdout], [10, stdout])
+    assert.equal((await world.apply(answers, '--dry-run').ended).code, 0)
     assert.equal(existsSync(join(world.stateDir, 'boot.json')), false)
+  })
+
+  test('a plan that is another one, and answers that are not whole, are refused on an empty host before anything is made', async () => {
+    const before = readdirSync(world.stateDir)
+    const other = await world.apply(answers, '--plan', '0'.repeat(64)).ended
+    assert.equal(other.code, 7, other.stderr)
+    assert.match(other.stderr, /What would be done now:\n {2}\+ create answers/)
+    const part = await world.apply(world.answersFile({ kafka: {} })).ended
+    assert.equal(part.code, 3, part.stderr)
+    assert.deepEqual(readdirSync(world.stateDir), before)
+    const surroundings = { confPath: world.luna.confPath, home: world.dir, kafka: 'apache' } as const
+    const nowhere = await startKeyscaler(['apply', answers, '--exit', '--state', '/proc/nope'], surroundings).ended
+    assert.deepEqual(
+      [nowhere.code, /^keyscaler: \/proc\/nope cannot be/.test(nowhere.stderr)],
+      [3, true],
+      nowhere.stderr
+    )
   })
 
   test('apply --plan does what was agreed on, and the ledger holds what the plan named', async () => {
@@ -95,6 +121,68 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     assert.equal((await readLunaState(world.luna.confPath)).logins, logins)
   })
 
+  test('a plan that has moved, by its hash alone, tells only what would change, and what ran before goes on running', async () => {
+    const pids = recordedPids(world)
+    const { code, stderr } = await world.apply(adaKing(), '--plan', '0'.repeat(64)).ended
+    assert.equal(code, 7, stderr)
+    assert.match(stderr, /What would be done now:\n {2}~ change administrator ada@acme\.example/)
+    assert.doesNotMatch(stderr, /keep/)
+    assert.deepEqual(recordedPids(world), pids)
+    assert.deepEqual(await whatStands(world), wholeInstall)
+  })
+
+  for (const [how, typed] of [
+    ['no', 'n\n'],
+    ['Ctrl-C', '\u0003'],
+    ['Ctrl-D', '\u0004']
+  ] as const) {
+    test(`${how} at the question ends with 130, changes nothing and stops nothing that ran before`, async () => {
+      const pids = recordedPids(world)
+      const keyboard = join(world.dir, `keyboard-${how}`)
+      execFileSync('mkfifo', [keyboard])
+      const terminal = ['sh', '-c', `exec script -qec "$*" /dev/null < ${keyboard}`, 'script']
+      const apply = world.applyUnder(terminal, adaKing())
+      const keys = await open(keyboard, 'w')
+      await apply.said(/^Hash: /)
+      await keys.write(typed)
+      const { code, stdout } = await apply.ended
+      await keys.close()
+      assert.equal(code, 130, stdout)
+      assert.deepEqual(recordedPids(world), pids)
+      assert.equal((await planned(adaKing())).changed, true)
+    })
+  }
+
+  test('--only tells of its step alone what would be done, and of the others that they are open', async () => {
+    const { fullName: _one, ...others } = world.answers.account
+    const wanted = world.answersFile({
+      account: { ...others, fullName: 'Ada King' },
+      memcached: { ...world.answers.memcached, prefix: 'other:' }
+    })
+    const dry = await world.apply(wanted, '--dry-run', '--only', 'account').ended
+    assert.match(dry.stdout, /~ change administrator/)
+    assert.doesNotMatch(dry.stdout, /Memcached|Kafka/)
+    assert.match(dry.stderr, /other steps? ha(s|ve) changes that --only account leaves: Memcached Configuration/)
+    const none = await world.apply(wanted, '--exit', '--only', 'welcome').ended
+    assert.equal(none.code, 0, none.stderr)
+    assert.match(
+      none.stderr,
+      /stands as it is wanted\.\n.*other steps have changes that --only welcome leaves: Memcached/
+    )
+    assert.doesNotMatch(none.stderr, /Nothing to change/)
+  })
+
+  test('--only says what of setup it leaves open, and how to go on, each time', async () => {
+    const ada = world.answersFile({ account: { ...world.answers.account, fullName: 'Ada Byron' } })
+    const { stderr } = await applied(ada, '--only', 'account')
+    assert.match(stderr, /Setup is open again; still to do: System License, DAE Deployment, CP Deployment/)
+    assert.match(stderr, /keyscaler apply \/.*\.yaml does all of it/)
+    const again = await applied(ada, '--only', 'account')
+    assert.match(again.stderr, /stands as it is wanted\.\n.*\nSetup is not finished; still to do: System License/)
+    await applied(answers)
+    assert.notEqual(finishedAt(), null)
+  })
+
   test('an agreed plan is refused with the difference when the world has moved', async () => {
     const wanted = world.answersFile({ account: { ...world.answers.account, fullName: 'Ada King' } })
     const path = join(world.dir, 'plan.json')
@@ -104,8 +192,9 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
     assert.equal(itemOf(agreed, 'tenant', 'acme')?.action, 'keep')
     assert.match(itemOf(agreed, 'administrator', 'ada@acme.example')?.why ?? '', /other answers: Full Name/)
     await world.query(`UPDATE {db}.ledger SET state = 'intent' WHERE kind = 'topic' LIMIT 1`)
-    const { code, stderr } = await world.apply(wanted, '--exit', '--plan', path).ended
+    const { code, stdout, stderr } = await world.apply(wanted, '--exit', '--plan', path, '--output', 'json').ended
     assert.equal(code, 7, stderr)
+    assert.equal(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '').problem.code, 'conflict')
     assert.match(stderr, /something has changed since/)
     assert.match(stderr, /\+ create topic .* \(begun and not finished\)/)
     await world.query(`UPDATE {db}.ledger SET state = 'done'`)
@@ -188,8 +277,16 @@ describe('keyscaler plan', { concurrency: 1, timeout: 200_000 }, () => {
 
   test('a step that is none, and a plan that is none, are refused', async () => {
     const only = await world.apply(answers, '--only', 'kmz').ended
-    assert.deepEqual([only.code, /There is no step kmz/.test(only.stderr)], [3, true])
+    assert.deepEqual([only.code, /There is no step kmz.*Did you mean kms\?/.test(only.stderr)], [2, true])
     const none = await world.apply(answers, '--exit', '--plan', 'abc').ended
-    assert.deepEqual([none.code, /--plan takes the hash of a plan/.test(none.stderr)], [3, true], none.stderr)
+    assert.deepEqual([none.code, /--plan takes the hash of a plan/.test(none.stderr)], [2, true], none.stderr)
+  })
+
+  test('--only on a finished install finishes and locks setup again when nothing else is left', async () => {
+    const license = await issueEvaluationLicense(world.stateDir, { licensee: 'Another', devices: 20, days: 30 })
+    const { changed, stderr } = await applied(world.answersFile({ license: { license } }), '--only', 'license')
+    assert.equal(changed, true)
+    assert.doesNotMatch(stderr, /still to do/)
+    assert.notEqual(finishedAt(), null)
   })
 })

@@ -1,18 +1,19 @@
 /** `keyscaler prerequisites`: what the guide's installer script did before the wizard; shown, and with --install done. */
-import { access, chown, mkdir, stat } from 'node:fs/promises'
+import { access, chown, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { didYouMean } from '../../lib/service/did-you-mean.ts'
 import { observeHost } from '../checks/host.ts'
-import { didYouMean } from '../install/did-you-mean.ts'
 import { openCommands } from '../install/prerequisites/commands.ts'
 import { type PackageNames, packageNamesFor } from '../install/prerequisites/package-names.ts'
 import type { Prerequisite, PrerequisiteGround } from '../install/prerequisites/prerequisite.ts'
 import { type PrerequisiteRow, prerequisites, runPrerequisites } from '../install/prerequisites/prerequisites.ts'
+import { makeStateFolder } from '../install/state-folder.ts'
 import { fixedPorts } from '../steps/port-check.ts'
 import { wizardTls } from '../web/wizard-tls.ts'
-import { ending, portFrom, printable, say } from './console.ts'
+import { ending, portFrom, printable, say, usageError } from './console.ts'
 
 interface PrerequisiteFlags {
   readonly state: string
@@ -82,7 +83,7 @@ function chosen({ kafka, without }: PrerequisiteFlags): readonly Prerequisite[] 
   const ids = all.map(({ id }) => id)
   for (const typed of without) {
     if (ids.includes(typed)) continue
-    throw new AppError('invalid-input', `There is no item ${typed} (${ids.join(', ')}).${didYouMean(typed, ids)}`)
+    throw usageError(`There is no item ${typed} (${ids.join(', ')}).${didYouMean(typed, ids)}`)
   }
   // A server elsewhere has its database elsewhere.
   const left = without.includes('database-server') ? [...without, 'database'] : without
@@ -108,7 +109,7 @@ async function groundFor(
     hasUnits: isBooted && (await commands.find('systemctl')) !== null,
     clockSynchronised,
     stateDir,
-    ports: open.length === 0 ? openPorts : open.map(portFrom),
+    ports: open.length === 0 ? openPorts : open.map((typed) => portFrom(typed, '--open')),
     keep: async (path, content) => {
       await writePrivateFile(path, content)
       await giveToOwner(stateDir, [dirname(path), path])
@@ -137,7 +138,7 @@ const certificate: Prerequisite = {
       say: 'keyscaler serve makes one that is its own when it is not on loopback; or give it yours.',
       commands: ['keyscaler serve --host 0.0.0.0 --tls-certificate wizard.pem --tls-key wizard.key'],
       bring: async () => {
-        await mkdir(stateDir, { recursive: true, mode: 0o700 })
+        await makeStateFolder(stateDir)
         const made = await wizardTls({ host: '0.0.0.0', allowedHosts: [] }, stateDir)
         if (made?.fingerprint !== undefined) say(`SHA-256 of the wizard's certificate: ${made.fingerprint}`)
         const folder = dirname(path)

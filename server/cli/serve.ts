@@ -1,13 +1,12 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { AppError } from '../../lib/errors/app-error.ts'
 import { openLog } from '../../lib/log/log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
 import { readAnswersFile, suggestionsFrom } from '../install/answers-file.ts'
 import { steps } from '../install/steps.ts'
 import { serve } from '../main.ts'
 import { isLoopback } from '../web/wizard-tls.ts'
-import { askedToEnd, ending, portFrom, printable, say } from './console.ts'
+import { askedToEnd, ending, portFrom, printable, say, usageError } from './console.ts'
 
 interface ServeFlags {
   readonly state: string
@@ -38,7 +37,7 @@ export function registerServe(program: Command, defaultState: string): void {
 async function runServe(flags: ServeFlags): Promise<void> {
   const { tlsCertificate: certificate, tlsKey: key } = flags
   if ((certificate === undefined) !== (key === undefined)) {
-    throw new AppError('invalid-input', 'Give --tls-certificate and --tls-key together.')
+    throw usageError('Give --tls-certificate and --tls-key together.')
   }
   const port = portFrom(flags.port ?? (isLoopback(flags.host) && certificate === undefined ? '8080' : '8443'))
   const suggestions =

@@ -18,7 +18,7 @@ test('keyscaler apply refuses to skip a strict or unknown check before anything 
       (error, _out, said) => resolve({ code: error?.code ?? 0, stderr: said })
     )
   })
-  assert.equal(code, 3)
+  assert.equal(code, 2)
   assert.match(stderr, /kms\.pin-state is strict and cannot be skipped: .* Did you mean kafka\.record\?/)
   assert.ok(!existsSync(state))
 })

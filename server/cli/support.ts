@@ -12,7 +12,7 @@ import { steps } from '../install/steps.ts'
 import { type BundleEntry, supportBundle } from '../install/support-bundle.ts'
 import { tarOf } from '../install/tar.ts'
 import { root } from '../web/product.ts'
-import { ending, printable, say } from './console.ts'
+import { ending, printable, say, usageError } from './console.ts'
 
 interface Flags {
   readonly state: string
@@ -33,7 +33,7 @@ export function registerSupport(program: Command, defaultState: string): void {
 
 async function runSupport({ state, to, preview }: Flags): Promise<void> {
   if ((to === undefined) === (preview === undefined)) {
-    throw new AppError('invalid-input', 'Give one of --to and --preview.', {
+    throw usageError('Give one of --to and --preview.', {
       cure: 'keyscaler support-bundle --preview'
     })
   }
@@ -74,7 +74,7 @@ function listOf(entries: readonly BundleEntry[]): string {
 function show(entries: readonly BundleEntry[], name: string): void {
   const entry = entries.find((candidate) => candidate.name === name)
   if (entry === undefined) {
-    throw new AppError('invalid-input', `There is no ${name} in the bundle.`, {
+    throw usageError(`There is no ${name} in the bundle.`, {
       cure: '--preview alone lists what is.'
     })
   }

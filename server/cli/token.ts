@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { createToken, listTokens, revokeToken, type TokenScope, tokenScopes } from '../web/api/tokens.ts'
-import { ending, say } from './console.ts'
+import { ending, say, usageError } from './console.ts'
 import { printedOnce } from './lost-output.ts'
 
 interface StateFlag {
@@ -71,5 +71,5 @@ const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 function lifeFrom(typed: string): number {
   const [, count, unit] = /^([1-9]\d{0,4})([mhd])$/.exec(typed) ?? []
   if (unit === 'm' || unit === 'h' || unit === 'd') return Number(count) * unitMs[unit]
-  throw new AppError('invalid-input', `--expires takes minutes, hours or days (30m, 8h, 7d), not ${typed}.`)
+  throw usageError(`--expires takes minutes, hours or days (30m, 8h, 7d), not ${typed}.`)
 }

@@ -1,5 +1,6 @@
-/** Where the services of an install were deployed to; nobody is asked. */
+/** Where the services of an install were deployed to, and which of them run; nobody is asked. */
 import { type ServiceName, serviceNames } from '../../services/catalog.ts'
+import { readLivingRecord } from './process/pid-record.ts'
 import { readDeployedConfig, runFolder } from './process/run-folder.ts'
 import { reachOf } from './process/service-request.ts'
 
@@ -9,4 +10,12 @@ export async function deployedAddresses(stateDir: string): Promise<Readonly<Part
     serviceNames.map(async (name) => [name, reachOf(await readDeployedConfig(runFolder(stateDir, name)))?.address])
   )
   return Object.fromEntries(addresses.filter(([, address]) => address !== undefined))
+}
+
+/** Those whose recorded process lives. */
+export async function runningServices(stateDir: string): Promise<readonly ServiceName[]> {
+  const living = await Promise.all(
+    serviceNames.map(async (name) => ((await readLivingRecord(runFolder(stateDir, name).pid)) === null ? [] : [name]))
+  )
+  return living.flat()
 }

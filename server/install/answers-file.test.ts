@@ -48,7 +48,12 @@ describe('an answers file that cannot be right is refused with its line and colu
     ['no version', 'steps: {}\n', '1:1', /^apiVersion must be setup\/v1\.$/],
     ['another version', 'steps: {}\napiVersion: setup/v2\n', '2:1', /^apiVersion must be setup\/v1\.$/],
     ['no steps', top, '1:1', /^steps must hold the steps/],
-    ['something beside', `${top}steps: {}\nstepz: {}\n`, '3:1', /^There is nothing named stepz\.$/],
+    [
+      'something beside',
+      `${top}steps: {}\nstepz: {}\n`,
+      '3:1',
+      /^There is nothing named stepz\. Did you mean steps\?$/
+    ],
     [
       'a strict check skipped',
       `${top}skip:\n  - { check: kms.pin-state, reason: in a hurry }\nsteps: {}\n`,
@@ -70,6 +75,24 @@ describe('an answers file that cannot be right is refused with its line and colu
       /^there is no step kmz \(steps: welcome, /
     ],
     ['an unknown step without fields', `${top}steps:\n  kmz:\n`, '3:3', /^there is no step kmz/],
+    [
+      'a field that another choice would ask for',
+      `${top}steps:\n  kafka:\n    security: PLAINTEXT\n    username: bob\n`,
+      '5:5',
+      /^username does not apply, since security is PLAINTEXT: leave it out, or choose security: SASL_SSL\.$/
+    ],
+    [
+      'a field of the other key store',
+      inKms('    keyStore: nss\n    slot: 3\n'),
+      '5:5',
+      /^slot does not apply, since keyStore is nss: .* choose keyStore: gemalto-safenet\.$/
+    ],
+    [
+      'a field of a box that is not ticked',
+      `${top}steps:\n  database:\n    dbCa: garbage\n`,
+      '4:5',
+      /^dbCa does not apply, since dbTls is not ticked: leave it out, or set dbTls: true\.$/
+    ],
     ['a list for a step', `${top}steps:\n  kms: [1]\n`, '3:3', /^A step holds its fields/],
     [
       'an unknown field',
@@ -156,6 +179,24 @@ test('everything that is wrong is told at once', async () => {
   )
   assert.match(lines[0] ?? '', /no field partion\. Did you mean partition\?$/)
   assert.match(lines[2] ?? '', /no step databse .* Did you mean database\?$/)
+})
+
+test('no problem hides another: of the top level, of skipped checks and of steps all are told, each at its place', async () => {
+  const { message } = await refusal(
+    `${top}continueAnway: true\nskp: []\nskip:\n  - { chek: kafka.record, reason: by hand }\nsteps:\n  welcome: [a]\n  databse: {}\n  kms:\n    sloot: 3\n`
+  )
+  const lines = message.split('\n').map((line) => line.slice(path.length))
+  assert.deepEqual(
+    lines.map((line) => line.replace(/ \(steps: .*?\)/, '')),
+    [
+      ':5:7: There is nothing named chek. Did you mean check?',
+      ':2:1: There is nothing named continueAnway. Did you mean continueAnyway?',
+      ':3:1: There is nothing named skp. Did you mean skip?',
+      ':7:3: A step holds its fields, as name: value.',
+      ':8:3: there is no step databse. Did you mean database?',
+      ':10:5: KMS Deployment has no field sloot. Did you mean slot?'
+    ]
+  )
 })
 
 test('a whole file names what is missing, the steps that are not there too', async () => {

@@ -7,8 +7,9 @@ import { stat } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { closestName, meant } from '../../lib/service/did-you-mean.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
-import { didYouMean } from './did-you-mean.ts'
+import { RefusedFile } from './refused-file.ts'
 import { referenceSchema, referred } from './secret-reference.ts'
 import { type SkipRequest, skipRefusal, skipRequest } from './skips.ts'
 import { readYamlFile, type YamlFile } from './yaml-file.ts'
@@ -40,29 +41,21 @@ const shape = z.strictObject(
     apiVersion: z.literal('setup/v1', { error: 'apiVersion must be setup/v1.' }),
     continueAnyway: z.boolean({ error: 'continueAnyway must be true or false.' }).default(false),
     skip: z.array(skipRequest, { error: 'skip holds a list of checks, each with check: and reason:.' }).default([]),
-    steps: z.record(
-      z.string(),
-      z.record(z.string(), z.unknown(), { error: 'A step holds its fields, as name: value.' }).nullable(),
-      { error: 'steps must hold the steps, each with its fields.' }
-    )
+    // Each is looked at by itself below: what is wrong with one hides nothing of the others.
+    steps: z.record(z.string(), z.unknown(), { error: 'steps must hold the steps, each with its fields.' })
   },
-  {
-    error: ({ code, keys }) =>
-      code === 'unrecognized_keys'
-        ? `There is nothing named ${keys}.`
-        : 'The file must begin with apiVersion: setup/v1.'
-  }
+  { error: 'The file must begin with apiVersion: setup/v1.' }
 )
 
 interface Problem {
-  readonly at: string
+  readonly keys: readonly PropertyKey[]
   readonly why: string
   readonly cure?: string | undefined
 }
 
 /**
  * All that can be refused without asking anybody is refused here, before anything is touched.
- * @throws AppError invalid-input with one line a problem, each beginning with file:line:column
+ * @throws RefusedFile with one line a problem, each beginning with file:line:column
  */
 export async function readAnswersFile(
   path: string,
@@ -71,69 +64,93 @@ export async function readAnswersFile(
 ): Promise<AnswersFile> {
   const file = await readYamlFile(path)
   const parsed = shape.safeParse(file.value)
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues
-    const key = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : []
-    throw refused([{ at: file.placeOf([...(issue?.path ?? []), ...key]), why: issue?.message ?? '' }])
+  const { success, error } = parsed
+  const reader = new StepReader(path, await notOursAlone(path))
+  if (!success) reader.problems.push(...shapeProblems(error.issues))
+  const given = isMap(file.value) ? file.value : {}
+  const skip = Array.isArray(given.skip) ? given.skip : []
+  for (const [index, one] of skip.entries()) {
+    const check = isMap(one) ? one.check : undefined
+    if (typeof check !== 'string') continue
+    const first = skip.findIndex((other) => isMap(other) && other.check === check)
+    const why = first < index ? `${check} is skipped twice.` : skipRefusal(check)
+    if (why !== null) reader.problems.push({ keys: ['skip', index, 'check'], why })
   }
-  const { skip } = parsed.data
-  const reader = new StepReader(path, file, await notOursAlone(path))
-  for (const [index, { check }] of skip.entries()) {
-    const why =
-      skip.findIndex((other) => other.check === check) < index ? `${check} is skipped twice.` : skipRefusal(check)
-    if (why !== null) reader.problems.push({ at: file.placeOf(['skip', index, 'check']), why })
-  }
+  const byStep = isMap(given.steps) ? given.steps : null
   const answers: Record<string, Record<string, unknown>> = {}
-  for (const [id, given] of Object.entries(parsed.data.steps)) {
+  for (const [id, fields] of Object.entries(byStep ?? {})) {
     const step = steps.find((candidate) => candidate.id === id)
     if (step === undefined) reader.unknownStep(id, steps)
-    else answers[id] = await reader.read(step, given ?? {}, whole)
+    else if (fields === null || isMap(fields)) answers[id] = await reader.read(step, fields ?? {}, whole)
+    else reader.problems.push({ keys: ['steps', id], why: 'A step holds its fields, as name: value.' })
   }
-  if (whole) {
+  if (whole && byStep !== null) {
     for (const step of steps) {
-      if (!Object.hasOwn(parsed.data.steps, step.id)) answers[step.id] = await reader.read(step, {}, true)
+      if (!Object.hasOwn(byStep, step.id)) answers[step.id] = await reader.read(step, {}, true)
     }
   }
-  if (reader.problems.length > 0) throw refused(reader.problems)
-  return { steps: answers, continueAnyway: parsed.data.continueAnyway, ...(skip.length === 0 ? {} : { skip }) }
+  if (!success || reader.problems.length > 0) throw refused(file, reader.problems)
+  const { continueAnyway, skip: skips } = parsed.data
+  return { steps: answers, continueAnyway, ...(skips.length === 0 ? {} : { skip: skips }) }
+}
+
+const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** What is not as the shape has it; a name that is missing only since it was mistyped is told once. */
+function shapeProblems(issues: readonly z.core.$ZodIssue[]): readonly Problem[] {
+  const mistyped = issues.flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') return []
+    const known = Object.keys(issue.path[0] === 'skip' ? skipRequest.shape : shape.shape)
+    return issue.keys.map((key) => {
+      const keys = [...issue.path, key]
+      return { keys, meant: closestName(key, known), why: `There is nothing named ${key}.${meant(key, known)}` }
+    })
+  })
+  const isMistyped = ({ path }: z.core.$ZodIssue) =>
+    mistyped.some(({ keys, meant: name }) => name === path.at(-1) && keys.length === path.length)
+  const others = issues
+    .filter((issue) => issue.code !== 'unrecognized_keys' && !isMistyped(issue))
+    .map(({ path, message }) => ({ keys: path, why: message }))
+  return [...mistyped.map(({ keys, why }) => ({ keys, why })), ...others]
 }
 
 /** Reads step after step of one file, and notes what is wrong. */
 class StepReader {
   readonly problems: Problem[] = []
   readonly #path: string
-  readonly #file: YamlFile
   /** Why a secret may not stand in the file itself. */
   readonly #open: string | null
 
-  constructor(path: string, file: YamlFile, open: string | null) {
+  constructor(path: string, open: string | null) {
     this.#path = path
-    this.#file = file
     this.#open = open
   }
 
   unknownStep(id: string, steps: readonly DefinedStep[]): void {
     const known = steps.map((step) => step.id)
     const why = `there is no step ${id} (steps: ${known.join(', ')}).${meant(id, known)}`
-    this.problems.push({ at: this.#file.placeOf(['steps', id]), why })
+    this.problems.push({ keys: ['steps', id], why })
   }
 
   async read(step: DefinedStep, given: Readonly<Record<string, unknown>>, whole: boolean) {
-    const before = this.problems.length
+    const told = new Set<string>()
+    const note = (field: string, problem: Omit<Problem, 'keys'>) => {
+      if (told.has(field)) return
+      told.add(field)
+      this.problems.push({ keys: ['steps', step.id, field], ...problem })
+    }
     const fields: Record<string, unknown> = {}
     for (const [field, typed] of Object.entries(given)) {
       const why = await this.#refusal(step, field, typed, fields)
-      if (why !== null) this.problems.push({ at: this.#file.placeOf(['steps', step.id, field]), ...why })
+      if (why !== null) note(field, why)
     }
+    for (const [field, why] of Object.entries(step.strays(fields))) note(field, { why })
     // What is missing may be kept from an earlier run; what is there and wrong is wrong now.
     const parsed = step.parse(fields)
-    if (!parsed.ok) {
-      for (const [field, why] of Object.entries(parsed.fields)) {
-        const told = this.problems.slice(before).some(({ at }) => at === this.#file.placeOf(['steps', step.id, field]))
-        if (told || !(whole || Object.hasOwn(fields, field))) continue
-        const named = Object.hasOwn(fields, field) || field === '_' ? why : `${field}: ${why}`
-        this.problems.push({ at: this.#file.placeOf(['steps', step.id, field]), why: named })
-      }
+    for (const [field, why] of parsed.ok ? [] : Object.entries(parsed.fields)) {
+      if (!(whole || Object.hasOwn(fields, field))) continue
+      note(field, { why: Object.hasOwn(fields, field) || field === '_' ? why : `${field}: ${why}` })
     }
     return fields
   }
@@ -144,7 +161,7 @@ class StepReader {
     field: string,
     typed: unknown,
     fields: Record<string, unknown>
-  ): Promise<Omit<Problem, 'at'> | null> {
+  ): Promise<Omit<Problem, 'keys'> | null> {
     const view = Object.hasOwn(step.fields, field) ? step.fields[field] : undefined
     if (view === undefined)
       return { why: `${step.title} has no field ${field}.${meant(field, Object.keys(step.fields))}` }
@@ -187,15 +204,15 @@ export function suggestionsFrom(file: AnswersFile, steps: readonly DefinedStep[]
   )
 }
 
-function refused(problems: readonly Problem[]): AppError {
-  const cures = [...new Set(problems.map(({ cure }) => cure).filter((cure) => cure !== undefined))]
-  const text = problems.map(({ at, why }) => `${at}: ${why}`).join('\n')
-  return new AppError('invalid-input', text, cures.length === 0 ? {} : { cure: cures.join('\n') })
-}
-
-/** A third of the letters may differ: enough for a slip, too little for another word. */
-function meant(typed: string, known: readonly string[]): string {
-  return didYouMean(typed, known, Math.max(1, Math.floor(typed.length / 3)))
+function refused(file: YamlFile, problems: readonly Problem[]): RefusedFile {
+  return new RefusedFile(
+    problems.map(({ keys, why, cure }) => ({
+      pointer: `/${keys.map(String).join('/')}`,
+      place: file.placeOf(keys),
+      why,
+      cure
+    }))
+  )
 }
 
 /** Root may read what it likes; everybody else keeps secrets in files of their own. */

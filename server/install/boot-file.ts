@@ -11,6 +11,7 @@ import { readPrivateFile, readPrivateJson, writePrivateFile } from '../../lib/co
 import { sealedText } from '../../lib/database/sealed.ts'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { refuseHalfRestored } from './restore-marker.ts'
+import { unusable } from './state-folder.ts'
 
 const secretPlace = z.union([z.strictObject({ file: z.string() }), z.strictObject({ sealed: sealedText })])
 const fieldValue = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())])
@@ -57,11 +58,15 @@ export interface BootFile {
 
 /**
  * False: there is no install here, and no trace of one. Changes nothing.
- * @throws AppError locked as openBootFile, and where a restore was begun and is not over
+ * @throws AppError locked as openBootFile, and where a restore was begun and is not over; invalid-input when that is no folder,
+ * or not for this user
  */
 export async function hasInstall(stateDir: string): Promise<boolean> {
+  const text = await readPrivateFile(join(stateDir, 'boot.json')).catch((thrown) => {
+    throw unusable(stateDir, thrown)
+  })
   await refuseHalfRestored(stateDir)
-  if ((await readPrivateFile(join(stateDir, 'boot.json'))) !== null) return true
+  if (text !== null) return true
   await refuseTraces(stateDir)
   return false
 }

@@ -2,7 +2,7 @@
  * One install, opened over its state folder: where it stands, the one way in, and what a kill left unfinished. Everything
  * that the three doors (form, script, answers file) may do goes through this; what it is made of stands beside it.
  */
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pool } from 'mysql2/promise'
 import { readPrivateFile } from '../../lib/config/private-file.ts'
@@ -25,6 +25,7 @@ import { type AnswersByStep, progressOf, type StepProgress } from './progress.ts
 import { refuseHalfRestored } from './restore-marker.ts'
 import { openSecretKeeper, type SecretKeeper } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
+import { makeStateFolder } from './state-folder.ts'
 import { stillThere } from './still-there.ts'
 import type { LedgerRow } from './store.ts'
 import {
@@ -123,7 +124,7 @@ export interface CheckOutcome {
 export async function openInstall(options: InstallOptions): Promise<Install> {
   const { stateDir, steps, target } = options
   await refuseUnopenable(options)
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  await makeStateFolder(stateDir)
   const boot = await openBootFile(stateDir)
   const id = boot.state().install
   let showOnce: ApplyResult['showOnce']

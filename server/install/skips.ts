@@ -1,9 +1,9 @@
 /** Checks that somebody wants left out, with the reason: refused where that may not be, whichever door they came by. */
 import { z } from 'zod'
 import { AppError } from '../../lib/errors/app-error.ts'
+import { didYouMean } from '../../lib/service/did-you-mean.ts'
 import type { Skips } from '../checks/check.ts'
 import { skippableChecks, strictChecks } from './check-classes.ts'
-import { didYouMean } from './did-you-mean.ts'
 
 const reasonWanted = 'A skipped check needs a reason of 3 to 300 characters on one line: it is kept with the answers.'
 

@@ -1,17 +1,20 @@
 /** One wizard a state folder: serve and apply never work in it at the same time. A dead holder's lock is taken over. */
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../../lib/errors/app-error.ts'
 import { acquireFileLock } from '../../lib/process/file-lock.ts'
+import { makeStateFolder, unusable } from './state-folder.ts'
 
 /** Enough for a dead holder's lock to be taken over. */
 const takeOverMs = 300
 
-/** @returns releases the lock. @throws AppError conflict naming who holds it and since when */
+/** @returns releases the lock. @throws AppError conflict naming who holds it and since when, as makeStateFolder */
 export async function takeStateLock(stateDir: string): Promise<() => void> {
-  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  await makeStateFolder(stateDir)
   const path = join(stateDir, 'wizard.lock')
-  const release = await acquireFileLock(path, takeOverMs)
+  const release = await acquireFileLock(path, takeOverMs).catch((thrown) => {
+    throw unusable(stateDir, thrown)
+  })
   if (release !== null) return release
   const { who, serves } = await holderOf(path)
   throw new AppError('conflict', `${who} works in ${stateDir}.`, { cure: serves ? whileServing : whileWorking })

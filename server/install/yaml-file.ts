@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLError } from 'yaml'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
+import { RefusedFile } from './refused-file.ts'
 
 export interface YamlFile {
   readonly value: unknown
@@ -25,7 +26,7 @@ const harmless: readonly YAMLError['code'][] = [
 ]
 const notYaml = 'This is not plain YAML. A value that begins with * & ! % @ or a quote must stand in quotes.'
 
-/** @throws AppError invalid-input */
+/** @throws AppError invalid-input; RefusedFile where something in it is wrong */
 export async function readYamlFile(path: string): Promise<YamlFile> {
   const text = await readFile(path, 'utf8').catch((cause) => {
     throw new AppError('invalid-input', `${path} cannot be read: ${messageOf(cause)}`, { cause })
@@ -37,7 +38,7 @@ export async function readYamlFile(path: string): Promise<YamlFile> {
     return `${path}:${line}:${col}`
   }
   const refuse = (offset: number, why: string): never => {
-    throw new AppError('invalid-input', `${at(offset)}: ${why}`)
+    throw new RefusedFile([{ pointer: null, place: at(offset), why }])
   }
   const [broken] = [...document.errors, ...document.warnings]
   if (broken !== undefined) refuse(broken.pos[0], words(broken))

@@ -3,6 +3,7 @@
  * raw input into a Submission that knows how to check and apply itself.
  */
 import { z } from 'zod'
+import { meant } from '../../lib/service/did-you-mean.ts'
 import { sameText } from '../../lib/service/same-text.ts'
 import type { ServiceName } from '../../services/catalog.ts'
 import { type CheckSurroundings, type CheckWatcher, type Finding, runChecks } from '../checks/check.ts'
@@ -48,6 +49,11 @@ export interface DefinedStep {
   readonly keepsSecretsAsTyped: boolean
   /** `raw` holds field names only (no csrf token, no revision). Unknown and repeated fields are refused by name. */
   readonly parse: (raw: Readonly<Record<string, unknown>>) => Parsed
+  /**
+   * Fields that are none of this step's or that the choices in `raw` leave out (onlyWhen), each with why and what to do. A form
+   * posts what it hides, so `parse` drops the latter; a file or a script means what it says, and asks here first.
+   */
+  readonly strays: (raw: Readonly<Record<string, unknown>>) => Readonly<Record<string, string>>
   /** Kept answers taken up again after a kill: what passed the schema once is applied as it stands. */
   readonly restore: (values: Readonly<Record<string, unknown>>, secrets: Readonly<Record<string, string>>) => Submission
   /** JSON Schema (draft 2020-12) of what `parse` takes, as the schema alone can say it. */
@@ -88,6 +94,7 @@ export function defineStep<Id extends StepId, Answers extends object>(step: Step
       if (!parsed.success) return { ok: false, fields: messages(parsed.error.issues, views) }
       return { ok: true, submission: submissionOf(step, views, parsed.data) }
     },
+    strays: (raw) => strays(views, raw),
     restore: (values, secrets) => {
       const parsed = step.answers.safeParse(asked(views, { ...values, ...secrets }))
       // A step that keeps something else instead of its secret (a hash) applies without it (Step.keep).
@@ -153,6 +160,39 @@ function asked(
   return Object.fromEntries(kept.map(([name, value]) => [name, read(name, value)]))
 }
 
+function strays(
+  views: Readonly<Record<string, FieldView>>,
+  raw: Readonly<Record<string, unknown>>
+): Record<string, string> {
+  const told = Object.entries(raw).flatMap(([name, value]) => {
+    const view = Object.hasOwn(views, name) ? views[name] : undefined
+    if (view === undefined) return [[name, unknownField(name, views)] as const]
+    const condition = view.onlyWhen
+    if (condition === undefined || value === undefined || value === null || value === '') return []
+    const { field, is } = condition
+    const chosen = raw[field]
+    if (is.includes(String(chosen ?? ''))) return []
+    if (views[field]?.control === 'checkbox')
+      return [
+        [name, `${name} does not apply, since ${field} is not ticked: leave it out, or set ${field}: true.`] as const
+      ]
+    // A choice that is missing or none is refused itself.
+    if (!views[field]?.options?.some((option) => option.value === chosen)) return []
+    const other = is.join(' or ')
+    return [
+      [
+        name,
+        `${name} does not apply, since ${field} is ${chosen}: leave it out, or choose ${field}: ${other}.`
+      ] as const
+    ]
+  })
+  return Object.fromEntries(told)
+}
+
+function unknownField(name: string, views: Readonly<Record<string, FieldView>>): string {
+  return `There is no field named ${name} in this step.${meant(name, Object.keys(views))}`
+}
+
 function filled(raw: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined && value !== ''))
 }
@@ -178,7 +218,7 @@ function messages(issues: readonly Issue[], views: Readonly<Record<string, Field
     if (!byField.has(field)) byField.set(field, message)
   }
   for (const issue of issues) {
-    for (const key of issue.keys ?? []) note(key, `There is no field named ${key} in this step.`)
+    for (const key of issue.keys ?? []) note(key, unknownField(key, views))
     if (issue.code === 'unrecognized_keys') continue
     const name = issue.path.length === 0 ? '_' : String(issue.path[0])
     note(name, Object.hasOwn(views, name) || name === '_' ? issue.message : `${name}: ${issue.message}`)

@@ -5,7 +5,7 @@ import { pinProblem } from '../../../lib/keystore/profiles/profile.ts'
 import { keyStoreProfiles } from '../../../lib/keystore/profiles/registry.ts'
 import { initialiseSoftHsmToken } from '../../../lib/keystore/softhsm-token.ts'
 import { lunacmSession } from '../../../lib/luna-client/lunacm-session.ts'
-import { ending, printable, say } from '../console.ts'
+import { ending, printable, say, usageError } from '../console.ts'
 import { readPassword } from '../password-input.ts'
 import {
   type ClientFlags,
@@ -42,7 +42,7 @@ export function registerInitPartition(hsm: Command, defaultState: string): void 
 async function initPartition(flags: InitFlags): Promise<void> {
   const { label } = flags
   if (!/^[^?"\p{Cc}]{1,32}$/u.test(label)) {
-    throw new AppError('invalid-input', 'A partition name has 1 to 32 characters, no ? and no ".')
+    throw usageError('A partition name has 1 to 32 characters, no ? and no ".')
   }
   if (flags.softhsm) return await initialiseHere(flags)
   const commands = lunacmSession(flags.slot ?? (await onlySlot(flags)), label)
@@ -71,7 +71,7 @@ async function onlySlot(flags: InitFlags): Promise<number> {
 
 async function initialiseHere(flags: InitFlags): Promise<void> {
   const { library, confPath, slot, label, output, soPasswordFile, passwordFile } = flags
-  if (library === undefined) throw new AppError('invalid-input', 'Give --library, the path of libsofthsm2.so.')
+  if (library === undefined) throw usageError('Give --library, the path of libsofthsm2.so.')
   const soPin = await readPassword({
     prompt: 'New password of the security officer',
     file: soPasswordFile,

@@ -79,6 +79,23 @@ test('what is wrong with the steps is told all at once, each under its place, be
   assert.ok(missing.json.errors.every(({ pointer }: { pointer: string }) => pointer.startsWith('/steps/database/')))
 })
 
+test('a slip is answered with what was meant, and a field that its choices leave out with why', async () => {
+  const steps = { databse: {}, kafka: { partions: 3 }, kms: { keyStore: 'nss', slot: 3 } }
+  const { status, json } = await ask('/setup/plan', { steps, skp: [] })
+  const slip = [{ pointer: '/skp', detail: 'There is nothing named skp here. Did you mean skip?' }]
+  assert.deepEqual([status, json.errors], [422, slip])
+  const { json: wrong } = await ask('/setup/plan', { steps })
+  const errors: readonly { pointer: string; detail: string }[] = wrong.errors
+  assert.deepEqual(
+    errors.map(({ pointer, detail }) => [pointer, /(Did you mean \w+\?|does not apply.*)$/.exec(detail)?.[0]]),
+    [
+      ['/steps/databse', 'Did you mean database?'],
+      ['/steps/kafka/partions', 'Did you mean partitions?'],
+      ['/steps/kms/slot', 'does not apply, since keyStore is nss: leave it out, or choose keyStore: gemalto-safenet.']
+    ]
+  )
+})
+
 test('apply needs the hash of a plan, takes no other member, and a token that may only read cannot apply', async () => {
   const none = await ask('/setup/apply', { steps: {} })
   assert.deepEqual([none.status, none.json.errors[0].pointer], [422, '/plan'])
@@ -137,6 +154,22 @@ test('a plan of earlier is refused with 409, what has moved, and the plan of now
   const page = await ask('/setup/apply', { plan: agreed.json.hash, steps }, { accept: 'text/html' })
   assert.equal(page.status, 409)
   assert.match(page.text, /<h1>Conflict<\/h1>[\s\S]*answers welcome: keep/)
+})
+
+test('JSON with a field that does not apply is refused; a form posts what it hides, and it is dropped', async () => {
+  const database = { dbHost: 'db.example', dbCa: 'garbage' }
+  const { status, json } = await ask('/setup/steps/database', database)
+  assert.equal(status, 422)
+  const told = (errors: readonly { pointer: string; detail: string }[]) =>
+    errors.find(({ pointer }) => pointer === '/dbCa')?.detail
+  assert.match(told(json.errors) ?? '', /^dbCa does not apply, since dbTls is not ticked/)
+  const form = await fetch(`${wizard.url}/setup/steps/database`, {
+    method: 'POST',
+    headers: { accept: 'application/json', authorization: `Bearer ${tokens.setup}` },
+    body: new URLSearchParams(database)
+  })
+  const { errors } = (await form.json()) as { errors: { pointer: string; detail: string }[] }
+  assert.deepEqual([form.status, told(errors)], [422, undefined])
 })
 
 test('what stops an apply is a problem that names the step, and what was done before it stands', async () => {

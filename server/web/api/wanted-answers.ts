@@ -1,6 +1,7 @@
 /** What POST /setup/plan and /setup/apply take: the answers file as JSON, with the values themselves in it. */
 import { z } from 'zod'
 import { AppError } from '../../../lib/errors/app-error.ts'
+import { meant } from '../../../lib/service/did-you-mean.ts'
 import type { RawAnswers } from '../../install/answers-file.ts'
 import { type SkipRequest, skipRequest } from '../../install/skips.ts'
 import type { DefinedStep } from '../../steps/define-step.ts'
@@ -49,22 +50,26 @@ function read<T>(schema: z.ZodType<T>, body: unknown): T {
       issue.code === 'unrecognized_keys'
         ? issue.keys.map((key): [string, string] => [
             [...issue.path, key].join('/'),
-            `There is nothing named ${key} here.`
+            `There is nothing named ${key} here.${meant(key, issue.path[0] === 'skip' ? skipMembers : topMembers)}`
           ])
         : [[issue.path.join('/'), issue.path[0] === 'plan' ? hashWanted : issue.message] as [string, string]]
     )
   )
 }
 
+const topMembers = Object.keys(applyBody.shape)
+const skipMembers = Object.keys(skipRequest.shape)
+
 const hashWanted = 'plan takes the hash of a plan: POST the same steps to /setup/plan, or GET it.'
 
 function wantedIn({ steps: given, ...rest }: Wanted, steps: readonly DefinedStep[]): Wanted {
   const problems: [string, string][] = []
+  const ids = steps.map((step) => step.id)
   const answers: Record<string, Record<string, unknown>> = {}
   for (const [id, fields] of Object.entries(given)) {
     const step = steps.find((candidate) => candidate.id === id)
     if (step === undefined) {
-      problems.push([`steps/${id}`, `There is no step ${id} (steps: ${steps.map((known) => known.id).join(', ')}).`])
+      problems.push([`steps/${id}`, `There is no step ${id} (steps: ${ids.join(', ')}).${meant(id, ids)}`])
       continue
     }
     const parsed = step.parse(fields)
@@ -73,6 +78,7 @@ function wantedIn({ steps: given, ...rest }: Wanted, steps: readonly DefinedStep
       const why = `${name} takes the value itself: what stands elsewhere is read from an answers file on the host only.`
       problems.push([`steps/${id}/${name}`, why])
     }
+    for (const [name, why] of Object.entries(step.strays(fields))) problems.push([`steps/${id}/${name}`, why])
     // What is missing may be kept from before; the plan knows. What is there and wrong is wrong now.
     for (const [name, why] of parsed.ok ? [] : Object.entries(parsed.fields)) {
       const place = `steps/${id}/${name}`

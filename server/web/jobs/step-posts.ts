@@ -33,7 +33,8 @@ export function stepPosts(app: FastifyInstance, ground: SetupGround): void {
     const typed = withoutSecrets(step, { ...posted.answers, ...posted.fill, ...pasted?.fill })
     if (pasted !== undefined) return render(request, reply, step, { typed, pasted })
     if (posted.fill !== null || posted.rescan) return render(request, reply, step, { typed, rescan: posted.rescan })
-    const wrong = await install.admit(step.id, posted.answers, { skip: posted.skip })
+    const admitted = await install.admit(step.id, posted.answers, { skip: posted.skip })
+    const wrong = { ...admitted, ...straysIn(request, step, posted) }
     if (Object.keys(wrong).length > 0) return refuseShape(request, reply, step, posted, wrong)
     const job = beginCheck(install, step.id, posted.answers, posted.skip, { actor: actorOf(request) })
     remember(request, job.id, step, posted, [])
@@ -56,7 +57,8 @@ export function stepPosts(app: FastifyInstance, ground: SetupGround): void {
     if (other !== null && isPressedAgain(request, other, step, posted)) return reply.redirect(jobAddress(other.id), 303)
     if (other !== null) throw new UnderWay(other)
     const options = submitOptions(posted)
-    const wrong = await install.admit(step.id, posted.answers, options)
+    const admitted = await install.admit(step.id, posted.answers, options)
+    const wrong = { ...admitted, ...straysIn(request, step, posted) }
     if (Object.keys(wrong).length > 0) return refuseShape(request, reply, step, posted, wrong)
     const once: ShownOnce[number][] = []
     const job = beginSubmit(install, step.id, posted.answers, options, {
@@ -126,6 +128,11 @@ export function stepPosts(app: FastifyInstance, ground: SetupGround): void {
       continueAnyway
     })
   }
+}
+
+/** A form posts what it hides, and means nothing by it; JSON is refused as an answers file is. */
+function straysIn(request: FastifyRequest, step: DefinedStep, { answers }: PostedStep) {
+  return (request.headers['content-type'] ?? '').includes('json') ? step.strays(answers) : {}
 }
 
 export function actorOf(request: FastifyRequest): string {
