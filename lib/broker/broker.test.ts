@@ -78,6 +78,19 @@ test(
   }
 )
 
+test('partitions take records from the moment when they were added', apache, async () => {
+  const keys = Array.from({ length: 200 }, (_, index) => ({ key: `device-${index}`, value: 'v' }))
+  for (let time = 0; time < 5; time++) {
+    const topic = freshName('grown')
+    const sender = openBroker(settings)
+    await sender.createTopics([{ topic, partitions: 1, replication: 1 }])
+    await sender.addPartitions(topic, 40)
+    assert.equal((await sender.produce(topic, keys)).length, 40)
+    await sender.deleteTopic(topic)
+    await sender.close()
+  }
+})
+
 test('a topic takes records from the moment when it was made', apache, async () => {
   const records = ['a', 'b', 'c', 'd', 'e'].map((key) => ({ key, value: key }))
   for (let time = 0; time < 5; time++) {
