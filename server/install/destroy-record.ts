@@ -2,8 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readPrivateFile, writePrivateFile } from '../../lib/config/private-file.ts'
-import { AppError } from '../../lib/errors/app-error.ts'
+import { readPrivateJson, writePrivateFile } from '../../lib/config/private-file.ts'
 import type { EffectKind } from '../steps/apply-context.ts'
 
 /** What is needed to take the next is taken last: the KMS opens the broker's password, the database names the keys. */
@@ -51,19 +50,10 @@ export function isBeingDestroyed(stateDir: string): boolean {
   return existsSync(join(stateDir, destroyFile))
 }
 
-/** @throws AppError conflict when it is not as we wrote it */
-export async function readDestroyRecord(stateDir: string): Promise<DestroyRecord | null> {
-  const file = join(stateDir, destroyFile)
-  const text = await readPrivateFile(file)
-  if (text === null) return null
-  try {
-    return recordSchema.parse(JSON.parse(text))
-  } catch (cause) {
-    throw new AppError('conflict', `${file} is not as keyscaler destroy has written it.`, {
-      cause,
-      cure: `Move it away; keyscaler destroy then begins anew, and finds what is gone already.`
-    })
-  }
+/** @throws AppError internal when it is damaged */
+export function readDestroyRecord(stateDir: string): Promise<DestroyRecord | null> {
+  const cure = 'Move it away: keyscaler destroy then begins anew, and finds what is gone already.'
+  return readPrivateJson(join(stateDir, destroyFile), recordSchema, cure)
 }
 
 export async function writeDestroyRecord(stateDir: string, record: DestroyRecord): Promise<void> {
