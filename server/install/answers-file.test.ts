@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -131,6 +131,50 @@ test('a secret in a file that others may read is refused, and so is a file of se
   const loose = await refusal(inKms('    password: {file: loose.pin}\n'))
   assert.match(loose.message, /:4:5: .*loose\.pin may be read by others \(mode 640\)\.$/)
   assert.equal(loose.cure, `chmod 600 ${join(folder, 'loose.pin')}`)
+})
+
+const notRoot = process.getuid?.() === 0 ? false : 'only root can give a file to somebody else'
+test('a secret in a file of another user is refused to root, too, unless that user called sudo', {
+  skip: notRoot
+}, async () => {
+  const text = inKms('    slot: 3\n    password: hidden-word\n')
+  const file = write('answers.yaml', text)
+  chownSync(file, 65534, 65534)
+  const before = process.env.SUDO_UID
+  try {
+    delete process.env.SUDO_UID
+    const { message } = await refusal(text)
+    assert.match(message, /:5:5: password is a secret, and .* belongs to another user\.$/)
+    process.env.SUDO_UID = '65534'
+    assert.equal((await read(text)).steps.kms?.password, 'hidden-word')
+    process.env.SUDO_UID = '65533'
+    assert.match((await refusal(text)).message, /belongs to another user/)
+  } finally {
+    if (before === undefined) delete process.env.SUDO_UID
+    else process.env.SUDO_UID = before
+    rmSync(file)
+  }
+})
+
+test('a FIFO, a device and a folder are refused at once; standard input is read', () => {
+  const validate = (file: string, input = '') =>
+    spawnSync(process.execPath, [join(import.meta.dirname, '../cli.mjs'), 'config', 'validate', file], {
+      encoding: 'utf8',
+      input,
+      timeout: 20_000,
+      killSignal: 'SIGKILL'
+    })
+  const fifo = join(folder, 'fifo')
+  execFileSync('mkfifo', ['-m', '600', fifo])
+  for (const file of [fifo, '/dev/zero', folder]) {
+    const { status, stderr } = validate(file)
+    assert.deepEqual([status, stderr], [3, `keyscaler: ${file} cannot be read: it is not a file.\n`])
+  }
+  for (const file of ['-', '/dev/stdin']) {
+    const { status, stderr } = validate(file, inKms('    sloot: 3\n'))
+    assert.equal(status, 3, stderr)
+    assert.ok(stderr.includes(`${file}:4:5: KMS Deployment has no field sloot.`), stderr)
+  }
 })
 
 test('no message shows a password that was meant to stand in quotes', async () => {

@@ -12,7 +12,7 @@ import type { DefinedStep } from '../steps/define-step.ts'
 import { RefusedFile } from './refused-file.ts'
 import { referenceSchema, referred } from './secret-reference.ts'
 import { type SkipRequest, skipRefusal, skipRequest } from './skips.ts'
-import { readYamlFile, type YamlFile } from './yaml-file.ts'
+import { openedAs, readYamlFile, type YamlFile } from './yaml-file.ts'
 
 export type RawAnswers = Readonly<Record<string, Readonly<Record<string, unknown>>>>
 
@@ -215,10 +215,17 @@ function refused(file: YamlFile, problems: readonly Problem[]): RefusedFile {
   )
 }
 
-/** Root may read what it likes; everybody else keeps secrets in files of their own. */
+/**
+ * Why a secret may not stand in it; null: it may. As for others, a file that root applies is root's own, or that of the user who
+ * called sudo: whoever else owns it could have written what is about to be done as root.
+ */
 async function notOursAlone(path: string): Promise<string | null> {
-  const { mode, uid } = await stat(path)
+  const seen = await stat(openedAs(path))
+  const { mode, uid } = seen
+  // Nobody else can open it, whatever its mode says.
+  if (seen.isSocket()) return null
   if ((mode & 0o077) !== 0) return 'may be read by others'
   const us = userInfo().uid
-  return us === 0 || uid === us ? null : 'belongs to another user'
+  const caller = us === 0 ? Number(process.env.SUDO_UID ?? us) : us
+  return uid === us || uid === caller ? null : 'belongs to another user'
 }

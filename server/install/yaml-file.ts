@@ -2,7 +2,8 @@
  * A YAML file that a person wrote: every problem with its place, and never with the file's own words, which may be a
  * password that was meant to stand in quotes.
  */
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLError } from 'yaml'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import { RefusedFile } from './refused-file.ts'
@@ -26,13 +27,31 @@ const harmless: readonly YAMLError['code'][] = [
 ]
 const notYaml = 'This is not plain YAML. A value that begins with * & ! % @ or a quote must stand in quotes.'
 
-/** @throws AppError invalid-input; RefusedFile where something in it is wrong */
-export async function readYamlFile(path: string): Promise<YamlFile> {
-  const text = await readFile(path, 'utf8').catch((cause) => {
+/** Where a file that is named `-` is read from. */
+export function openedAs(path: string): string {
+  return path === '-' ? '/dev/stdin' : path
+}
+
+/** What a shell gives by `<(…)`; another FIFO or device may never end, and nobody would know why nothing happens. */
+const inherited = /^\/dev\/fd\/\d+$|^\/proc\/self\/fd\/\d+$/
+
+async function readText(path: string): Promise<string> {
+  const opened = openedAs(path)
+  try {
+    // Not opened by its name: the pipe of a Node program is a socket, which cannot be.
+    if (opened === '/dev/stdin') return await text(process.stdin)
+    if (!inherited.test(opened) && !(await stat(opened)).isFile()) throw new Error('it is not a file.')
+    return await readFile(opened, 'utf8')
+  } catch (cause) {
     throw new AppError('invalid-input', `${path} cannot be read: ${messageOf(cause)}`, { cause })
-  })
+  }
+}
+
+/** @param path `-` or /dev/stdin: standard input. @throws AppError invalid-input; RefusedFile where something in it is wrong */
+export async function readYamlFile(path: string): Promise<YamlFile> {
+  const written = await readText(path)
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, stringKeys: true, logLevel: 'error' })
+  const document = parseDocument(written, { lineCounter: lines, stringKeys: true, logLevel: 'error' })
   const at = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return `${path}:${line}:${col}`
