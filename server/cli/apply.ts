@@ -124,8 +124,10 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   const { install } = wizard
   const { nothingPending, takenUp } = wizard
   let begun = false
-  // Until something is begun, what ran before goes on running: a refused plan is no reason to stop an install.
-  const close = (services: boolean) => wizard.close(services && (begun || ranBefore.length === 0))
+  // Until something is begun, or taken up where it was cut off, what ran before goes on running: a refused plan is no reason to
+  // stop an install.
+  const isOurs = () => begun || install.jobs.running() !== null || ranBefore.length === 0
+  const close = (services: boolean) => wizard.close(services && isOurs())
   // Mostly all stands, and what is to be done is worked out while the services are looked at. Null: not before that.
   const chosenNow = (servicesUnseen: boolean) => choose(install, file.steps, only, { servicesUnseen })
   const ahead = nothingPending.then((nothing) => (nothing ? chosenNow(true) : null)).catch(() => null)
