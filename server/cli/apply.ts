@@ -1,31 +1,24 @@
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { writePrivateFile } from '../../lib/config/private-file.ts'
-import { AppError } from '../../lib/errors/app-error.ts'
-import { openLog } from '../../lib/log/log.ts'
-import { lateLog } from '../../lib/service/late-log.ts'
 import { watchLifeline } from '../../lib/service/lifeline.ts'
-import { catalog } from '../../services/catalog.ts'
-import { deployedAddresses, runningServices } from '../deploy/deployed-addresses.ts'
+import { deployedAddresses } from '../deploy/deployed-addresses.ts'
 import { identityFiles } from '../deploy/identity-files.ts'
-import type { SeenService } from '../deploy/target.ts'
-import { type AnswersFile, readAnswersFile } from '../install/answers-file.ts'
-import { hasInstall } from '../install/boot-file.ts'
+import { readAnswersFile } from '../install/answers-file.ts'
 import type { Install } from '../install/install.ts'
 import type { FollowedJob } from '../install/jobs/jobs.ts'
 import { currentStep } from '../install/progress.ts'
-import { refuseSkips, skipTyped } from '../install/skips.ts'
 import { steps } from '../install/steps.ts'
-import { serve, type Wizard } from '../main.ts'
-import type { ApplyResult } from '../steps/step.ts'
-import { isWanted } from './ask-before.ts'
+import type { Wizard } from '../main.ts'
+import { Interrupted, isAgreed, keepShownOnce, nothingApplied, startWizard } from './begin-apply.ts'
 import { type Chosen, choose, onlyStep, othersText, titleOf } from './chosen-steps.ts'
-import { answersArgument, askedToEnd, ending, portFrom, say, sayWarnings, usageError } from './console.ts'
+import { answersArgument, askedToEnd, ending, portFrom, say, sayWarnings } from './console.ts'
 import { interrupted, onInterrupt } from './interrupt.ts'
 import { alreadyTold, tellingProblems } from './json-problem.ts'
+import { notAllReady, notReady } from './not-ready.ts'
 import { foundChanges, planText, readAgreed, refuseMoved, withPlanner } from './plan.ts'
 import { followJob, type JobTeller, jsonTeller, liveTeller, plainTeller, stoppedText, terminalOf } from './tell-job.ts'
+import { withSkips } from './typed-skips.ts'
 
 interface ApplyFlags {
   readonly file?: string
@@ -87,31 +80,9 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   let opened: Wizard | null = null
   const interrupt = onInterrupt(() => opened?.install ?? null, teller.say)
   const askedToStop = Promise.race([ended, interrupt.asked])
-  let isNew = false
-  let ranBefore: readonly string[] = []
-  const start = async (): Promise<Wizard> => {
-    isNew = !(await hasInstall(stateDir))
-    if (isNew) {
-      const chosen = await planned()
-      // Refused, or not wanted: not even the state folder is made.
-      if (agreed !== null) refuseMoved(agreed, chosen)
-      else if (!(await isAgreed(chosen, flags))) throw new Interrupted(nothingApplied)
-    } else ranBefore = await runningServices(stateDir)
-    return serve({
-      stateDir,
-      host: '127.0.0.1',
-      port,
-      allowedHosts: [],
-      suggestions: {},
-      setup: false,
-      showOnce: (step, values) => keepShownOnce(stateDir, step, values, teller.say),
-      log: lateLog(() => openLog('wizard', 'warn', teller.say)),
-      say: teller.say
-    })
-  }
   // Half a start is what a kill leaves, too: the next one takes it over.
-  const wizard = await Promise.race([
-    start(),
+  const { wizard, isNew, ranBefore } = await Promise.race([
+    startWizard({ stateDir, port, flags, agreed, planned, teller }),
     askedToStop.then(() => {
       throw new Interrupted('Stopped before anything was begun.')
     })
@@ -196,23 +167,7 @@ async function runApply(answersFile: string, flags: ApplyFlags): Promise<void> {
   process.exit(0)
 }
 
-/** Deployed services that were looked at and do not serve. */
-function notReady(install: Install): readonly SeenService[] {
-  return install.target.lastSeen().filter(({ state }) => state !== 'ready')
-}
-
-function notAllReady(missing: readonly SeenService[], stateDir: string): AppError {
-  const words = missing.map(({ name, state, detail }) => `${catalog[name].title} is ${state}: ${detail}`)
-  return new AppError('service-unavailable', `${words.join('; ')}.`, {
-    cure: `Mend the cause, then run this again; their logs are in ${stateDir}/run/<service>/service.log.`
-  })
-}
-
-/** A person has stopped it; the message says all. */
-class Interrupted extends Error {}
-
 const goesOn = 'Run this again: it goes on from where it stopped.'
-const nothingApplied = 'Nothing was applied.'
 
 function tellPlan(chosen: Chosen, { output, exitCode }: ApplyFlags): void {
   process.stdout.write(output === 'json' ? `${JSON.stringify(chosen.plan)}\n` : planText(chosen.plan))
@@ -256,43 +211,4 @@ async function found(install: Install, id: string): Promise<FollowedJob> {
   const job = await install.jobs.find(id)
   if (job === null) throw new Error(`the job ${id} is not there`)
   return job
-}
-
-/** What the answers file would be blamed for, and stands on the command line. */
-function asUsage<T>(read: () => T): T {
-  try {
-    return read()
-  } catch (thrown) {
-    if (!(thrown instanceof AppError)) throw thrown
-    throw usageError(thrown.message, thrown.cure === undefined ? {} : { cure: thrown.cure })
-  }
-}
-
-/** What is typed goes before what the file says of the same check. @throws AppError invalid-input before anything is done */
-function withSkips(file: AnswersFile, typed: readonly string[]): AnswersFile {
-  const asked = asUsage(() => {
-    const given = typed.map(skipTyped)
-    refuseSkips(given)
-    return given
-  })
-  const last = new Map([...(file.skip ?? []), ...asked].map(({ check, reason }) => [check, reason]))
-  const skip = [...last].map(([check, reason]) => ({ check, reason }))
-  return { ...file, skip }
-}
-
-/** Asked unless that was answered by a flag: --yes, --no-input, or an agreed plan. */
-async function isAgreed({ plan }: Chosen, { yes, input }: ApplyFlags): Promise<boolean> {
-  return yes || !input || !plan.changed || isWanted(planText(plan))
-}
-
-/** What the form would show once (the participant's secret): into a file that only we may read, never onto the console. */
-async function keepShownOnce(
-  stateDir: string,
-  step: string,
-  values: NonNullable<ApplyResult['showOnce']>,
-  tell: (line: string) => void
-): Promise<void> {
-  const path = join(stateDir, 'shown-once', `${step}.txt`)
-  await writePrivateFile(path, values.map(({ label, value }) => `${label}: ${value}\n`).join(''))
-  tell(`  shown once: ${path} (take it away from there)`)
 }

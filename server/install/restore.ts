@@ -3,26 +3,26 @@
  * proved before anything is touched; `restore.json` stands in the state folder until all is back, and who is killed begins
  * again. Then the services are started once: a backup whose keys do not open is found out now, not on the day after.
  */
-import { copyFile, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Pool, RowDataPacket } from 'mysql2/promise'
-import { z } from 'zod'
 import { migrate } from '../../lib/database/migrate.ts'
 import { asDatabaseError, openPool } from '../../lib/database/pool.ts'
 import { AppError, messageOf } from '../../lib/errors/app-error.ts'
 import type { DeployTarget, ServiceStatus } from '../deploy/target.ts'
 import { databaseConnectionFrom } from '../steps/database/answers.ts'
+import { migrations } from '../steps/database/upgrade.ts'
 import type { DefinedStep } from '../steps/define-step.ts'
 import type { StepId } from '../steps/step.ts'
 import { applyContext } from './apply-step.ts'
 import { readBackup } from './backup.ts'
 import type { BackupHead } from './backup-content.ts'
-import { filesIn, fileWriter } from './backup-files.ts'
+import { fileWriter } from './backup-files.ts'
 import { tableWriter } from './backup-tables.ts'
-import { openBootFile, type StoredAnswers, storedAnswers } from './boot-file.ts'
+import { openBootFile, type StoredAnswers } from './boot-file.ts'
 import { type Install, openInstall } from './install.ts'
+import { filesHere, type Proved, proveBackup, refuseOtherPlace, refuseOtherVersion } from './proved-backup.ts'
 import {
   againWords,
   allOfThisMachine,
@@ -71,19 +71,6 @@ export interface RestoreResult {
   readonly remarks: readonly string[]
 }
 
-const migrations = fileURLToPath(new URL('../../migrations', import.meta.url))
-
-/** What an install that was taken away leaves behind (destroy.ts), and the lock that we hold. */
-const leftByOthers = new Set(['license-issuer', 'left-behind.json', 'wizard.lock', restoreMarker])
-
-/** The files of a state folder without what others left in it. */
-function filesHere(stateDir: string): Promise<readonly string[]> {
-  return filesIn(stateDir, (path) => !leftByOthers.has(path.split('/')[0] ?? '')).then(
-    (found) => found.map(({ path }) => path),
-    () => []
-  )
-}
-
 /** @throws AppError check-failed or invalid-input for the file, conflict where something is in the way; nothing was changed then */
 export async function restoreInstall(options: RestoreOptions): Promise<RestoreResult> {
   const { stateDir, begins, target } = options
@@ -119,65 +106,6 @@ async function notOver(thrown: unknown, stateDir: string): Promise<unknown> {
   const { code, cure = '' } = thrown instanceof AppError ? thrown : new AppError('internal', '')
   const again = againWords(stateDir, marker)
   return new AppError(code, messageOf(thrown), { cause: thrown, cure: `${cure} ${again}`.trimStart() })
-}
-
-interface Proved {
-  readonly head: BackupHead
-  /** Where the database is, and as whom. */
-  readonly stored: StoredAnswers
-  readonly password: string
-}
-
-const databaseAnswers = z.object({ answers: z.object({ database: storedAnswers }) })
-
-/** Reads it to its end; takes out what tells where the database goes. */
-async function proveBackup({ file, passphrase }: RestoreOptions): Promise<Proved> {
-  let head: BackupHead | null = null
-  const taken = new Map<string, string>()
-  for await (const line of readBackup(file, passphrase)) {
-    if (line.kind === 'head') head ??= line
-    if (line.kind !== 'file' || line.root !== 'state' || !/^(boot\.json|credentials\/)/.test(line.path)) continue
-    taken.set(line.path, `${taken.get(line.path) ?? ''}${Buffer.from(line.data, 'base64')}`)
-  }
-  const boot = databaseAnswers.safeParse(JSON.parse(taken.get('boot.json') ?? '{}'))
-  if (head === null || !boot.success)
-    throw new AppError('invalid-input', 'The backup does not say where its database was.')
-  const stored = boot.data.answers.database
-  const place = stored.secrets.dbPassword
-  const password = place !== undefined && 'file' in place ? taken.get(`credentials/${place.file}`) : undefined
-  return { head, stored, password: password ?? '' }
-}
-
-async function refuseOtherPlace({ stateDir: place, keyStoreDir }: BackupHead, stateDir: string): Promise<void> {
-  if (place !== stateDir) {
-    throw new AppError('conflict', `This is a backup of ${place}, and its services name files in it.`, {
-      cure: `Restore it there: --state ${place}`
-    })
-  }
-  const files = (await filesHere(stateDir)).filter((path) => !isOf(allOfThisMachine, path))
-  const there = new Set(files.map((path) => path.split('/')[0]))
-  if (there.size > 0) {
-    throw new AppError('conflict', `${stateDir} is not empty (${[...there].slice(0, 5).join(', ')}).`, {
-      cure: 'Move it away, or take the install in it away: keyscaler destroy.'
-    })
-  }
-  const keys = keyStoreDir === null ? [] : await readdir(keyStoreDir).catch(() => [])
-  if (keys.length > 0) {
-    throw new AppError('conflict', `The key store's folder ${keyStoreDir} is not empty.`, { cure: 'Move it away.' })
-  }
-}
-
-async function refuseOtherVersion({ migrations: made, product }: BackupHead): Promise<void> {
-  const known = new Set(await readdir(migrations))
-  const unknown = made.filter(({ name }) => !known.has(name))
-  if (unknown.length === 0) return
-  throw new AppError(
-    'conflict',
-    `The backup is of a later version (${product}): ${unknown[0]?.name} is not known here.`,
-    {
-      cure: 'Restore it with that version.'
-    }
-  )
 }
 
 /**

@@ -10,6 +10,7 @@ import type { ApplyResult, StepId } from '../steps/step.ts'
 import type { StoredAnswers } from './boot-file.ts'
 import { isCancelled } from './jobs/cancelled.ts'
 import type { JobWatch } from './jobs/job-watch.ts'
+import { type KeptFinding, toldAt } from './kept-finding.ts'
 import { isOpen, progressOf } from './progress.ts'
 import { keptOrLost } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
@@ -42,12 +43,6 @@ export type Outcome =
       /** The answers are kept, and not applied to the end. */
       readonly saved?: boolean
     }
-
-/** As it is kept with the answers. */
-export interface KeptFinding extends Finding {
-  /** When it was told. */
-  readonly at: string
-}
 
 /** What submit needs of the install; install.ts gives it. */
 export interface SubmitGround {
@@ -202,23 +197,6 @@ export async function submitStep(
     const failed = failedApply(step, thrown)
     if (!isCancelled(thrown)) watch.finding?.(failed.finding)
     return { ok: false, fields: {}, findings: [...findings, failed.finding], error: failed.error, saved }
-  }
-}
-
-/** Findings are kept with the time at which each was told: an install record says when a check was made. */
-function toldAt(watch: Watcher) {
-  const times = new Map<string, string>()
-  const now = () => new Date().toISOString()
-  return {
-    watch: {
-      ...watch,
-      finding: (finding: Finding) => {
-        times.set(finding.id, now())
-        watch.finding?.(finding)
-      }
-    },
-    timed: (findings: readonly Finding[]): readonly KeptFinding[] =>
-      findings.map((finding) => ({ ...finding, at: times.get(finding.id) ?? now() }))
   }
 }
 
