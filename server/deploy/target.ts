@@ -22,7 +22,10 @@ export interface ServiceStatus {
   readonly detail: string
 }
 
-export type SeenService = Pick<ServiceStatus, 'name' | 'state' | 'detail'>
+export interface SeenService extends Pick<ServiceStatus, 'name' | 'state' | 'detail'> {
+  /** For people. */
+  readonly title: string
+}
 
 /** For who waits until a service is ready. */
 export interface DeployWatch {

@@ -232,7 +232,7 @@ export function keepProcess(entry: ServiceEntry, { stateDir, root, lifelineFd }:
       notReadyYet,
       statusNow,
       status,
-      lastSeen: () => (looked ? { name: entry.name, state, detail } : null),
+      lastSeen: () => (looked ? { name: entry.name, title: entry.title, state, detail } : null),
       stop
     },
     forgetCrashes: () => backOff.forget(),

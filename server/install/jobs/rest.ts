@@ -95,11 +95,12 @@ function cureOf(
 
 function withCure(error: AppError, cure: string | undefined): AppError {
   if (cure === undefined || cure === error.cure) return error
-  const { code, message, fields, reason, cause = error } = error
+  const { code, message, fields, causes, reason, cause = error } = error
   return new AppError(code, message, {
     cure,
     cause,
     ...(fields === undefined ? {} : { fields }),
+    ...(causes === undefined ? {} : { causes }),
     ...(reason === undefined ? {} : { reason })
   })
 }

@@ -1,6 +1,6 @@
-/** `keyscaler destroy` of an install whose keys are in a software key store that it made itself. */
+/** An install whose keys are in a software key store that it made itself: what it exports, and `keyscaler destroy`. */
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { openKeyStore } from '../../lib/keystore/open-key-store.ts'
@@ -8,7 +8,7 @@ import { openPinGuard } from '../../lib/keystore/pin-guard.ts'
 import { newPassword } from '../../sandbox/secrets.ts'
 import { type InstallWorld, openInstallWorld } from '../testing/world.ts'
 
-describe('keyscaler destroy of a software key store', { concurrency: 1, timeout: 120_000 }, () => {
+describe('an install with a software key store', { concurrency: 1, timeout: 120_000 }, () => {
   let world: InstallWorld
   let folder: string
   const password = newPassword()
@@ -30,7 +30,7 @@ describe('keyscaler destroy of a software key store', { concurrency: 1, timeout:
     return stderr
   }
 
-  test('leaves the folder with its keys, and says so, unless it is named', async () => {
+  test('destroy leaves the folder with its keys, and says so, unless it is named', async () => {
     await installed(password)
     assert.match(
       await destroyed(),
@@ -38,14 +38,29 @@ describe('keyscaler destroy of a software key store', { concurrency: 1, timeout:
     )
     assert.ok(existsSync(join(folder, 'key4.db')))
     await installed(password)
+  })
+
+  test('what it exports plans no change, as that of an HSM does', async () => {
+    const { code, stdout, stderr } = await world.run('config', 'export').ended
+    assert.equal(code, 0, stderr)
+    const exported = join(world.dir, 'exported.yaml')
+    writeFileSync(exported, stdout, { mode: 0o600 })
+    assert.doesNotMatch(stdout, new RegExp(password))
+    const plan = await world.plan(exported, '--output', 'json').ended
+    assert.equal(plan.code, 0, plan.stderr)
+    const { changed, items } = JSON.parse(plan.stdout)
+    assert.deepEqual([changed, items.filter(({ action }: { action: string }) => action !== 'keep')], [false, []])
+  })
+
+  test('destroy leaves a folder that it did not make', async () => {
     assert.match(
       await destroyed('--delete-keys', 'KeyScaler NSS'),
       new RegExp(`key-store ${folder}: left: it was there before this install`)
     )
-    assert.ok(existsSync(join(folder, 'key4.db')), 'the second one did not make it')
+    assert.ok(existsSync(join(folder, 'key4.db')))
   })
 
-  test('takes the folder that it made away with its keys, and another install may begin there with another password', async () => {
+  test('destroy takes the folder that it made away with its keys, and another install may begin there with another password', async () => {
     folder = join(world.dir, 'newer', 'software-keys')
     await installed(newPassword())
     assert.match(await destroyed('--delete-keys', 'KeyScaler NSS'), /^Nothing is left\.$/m)
@@ -53,7 +68,7 @@ describe('keyscaler destroy of a software key store', { concurrency: 1, timeout:
     await installed(password)
   })
 
-  test('leaves the folder when somebody else has a key in it', async () => {
+  test('destroy leaves the folder when somebody else has a key in it', async () => {
     const guard = openPinGuard(world.stateDir)
     const store = await openKeyStore({ profile: 'nss', folder }, password, { guard })
     await store.createKey({ id: '0'.repeat(32), algorithm: 'AES-256', label: 'of somebody else' })
