@@ -27,10 +27,10 @@ export async function stillThere(
 ): Promise<readonly LedgerRow[]> {
   const states = new Map(seen.map(({ name, state }) => [name, state]))
   const deployed = new Set(ledger.filter(({ kind }) => kind === 'service').map(({ name }) => name))
-  const gone = new Map<ServiceName, Loss>()
-  for (const service of serviceNames) {
-    if (deployed.has(service)) gone.set(service, await lossOf(service, stateDir, states.get(service)))
-  }
+  const losses = serviceNames
+    .filter((service) => deployed.has(service))
+    .map(async (service) => [service, await lossOf(service, stateDir, states.get(service))] as const)
+  const gone = new Map(await Promise.all(losses))
   const lost = await Promise.all(ledger.map((row) => isLost(row, gone, stateDir)))
   return ledger.filter((_, index) => lost[index] === false)
 }
