@@ -26,7 +26,7 @@ import { refuseHalfRestored } from './restore-marker.ts'
 import { openSecretKeeper, type SecretKeeper } from './secrets.ts'
 import { type SkipRequest, skipsFor } from './skips.ts'
 import { makeStateFolder } from './state-folder.ts'
-import { stillThere } from './still-there.ts'
+import { isDown, stillThere } from './still-there.ts'
 import type { LedgerRow } from './store.ts'
 import {
   admitStep,
@@ -151,7 +151,8 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
       services: database === null ? {} : { database }
     }
   }
-  const standing = async (seen = target.lastSeen()) => stillThere(await opened.store().ledger(), stateDir, seen)
+  const standing = async (seen: ReturnType<DeployTarget['lastSeen']>) =>
+    stillThere(await opened.store().ledger(), stateDir, seen)
   const prepare = (id: StepId) => {
     const { starts, getReady } = stepOf({ steps }, id)
     if (starts !== null) target.prepare(starts)
@@ -174,9 +175,9 @@ export async function openInstall(options: InstallOptions): Promise<Install> {
     lacks: async (step, submission) => {
       // It is deployed again: that waits until it is ready, or says what it misses.
       const { starts } = stepOf({ steps }, step)
-      if (target.lastSeen().some(({ name, state }) => name === starts && isAway.has(state))) return true
+      if (target.lastSeen().some(({ name, state }) => name === starts && doesNotServe.has(state))) return true
       const { earlier } = await surroundings(step)
-      return lacksSome(submission.effects(earlier), await standing())
+      return lacksSome(submission.effects(earlier), await standing(target.lastSeen()))
     },
     prepare,
     apply: applyIn({ id, stateDir, steps, target, boot, opened, keeper, kms })
@@ -280,8 +281,8 @@ async function refuseUnopenable({ stateDir, destroying }: InstallOptions): Promi
   await refuseHalfRestored(stateDir)
 }
 
-/** Not one whose PIN was rejected: it is started by who knows another one. */
-const isAway: ReadonlySet<ServiceState> = new Set(['stopped', 'backing-off', 'unhealthy'])
+/** A step that is submitted waits for what its service misses, too. */
+const doesNotServe: ReadonlySet<ServiceState> = new Set([...isDown, 'unhealthy'])
 
 /** A queue of one: submissions, and what is finished of them, never overlap. */
 function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {

@@ -1,7 +1,7 @@
 /**
  * What the ledger says was made and is there yet, as far as this machine can tell without asking far: files of certificates
- * and passwords, configurations of services, and the account of a service that does not listen or misses something (one that is ready has
- * logged in).
+ * and passwords, configurations of services, and the account of a service that does not listen or misses something (one that
+ * is ready has logged in).
  */
 import { access, readFile } from 'node:fs/promises'
 import { z } from 'zod'
@@ -35,8 +35,8 @@ export async function stillThere(
   return ledger.filter((_, index) => lost[index] === false)
 }
 
-/** Not one whose PIN was rejected: it is started by who knows another one. */
-const comesUpByApply: ReadonlySet<ServiceState> = new Set(['stopped', 'backing-off'])
+/** A service that is to be deployed again. Not one whose PIN was rejected: it is started by who knows another one. */
+export const isDown: ReadonlySet<ServiceState> = new Set(['stopped', 'backing-off'])
 
 interface Loss {
   readonly down: boolean
@@ -75,7 +75,7 @@ const databaseOf = z.object({
 async function lossOf(service: ServiceName, stateDir: string, seen: ServiceState | undefined): Promise<Loss> {
   const config = await readDeployedConfig(runFolder(stateDir, service))
   const password = await readPrivateFile(credentialPath(stateDir, databaseCredential(service)))
-  const down = seen !== undefined && comesUpByApply.has(seen)
+  const down = seen !== undefined && isDown.has(seen)
   const loss = { down, configuration: config === null, account: password === null }
   const reach = reachOf(config)
   const parsed = databaseOf.safeParse(config)
